@@ -1,0 +1,141 @@
+//! The job that one compaction is: a bucket of dead records at a time, a leaf at a time, as far as the chunk's limits allow.
+//!
+//! 1. Take from the list of the dead a bucket of neighbouring records that died by the compaction's revision.
+//! 2. For each leaf that holds some of them: forget them in the index, and copy the others to a new leaf.
+//! 3. When the chunk's limits are reached, enter the new leaves into the tree in place of the old ones.
+//!
+//! The job needs no record of its progress: what it has not yet removed is found dead again when the store is opened, and the
+//! scheduled revision, which is durable, says that it must go.
+
+use alloc::collections::VecDeque;
+
+use super::dead::DeadList;
+use super::rewrite::Rewrite;
+use crate::error::Result;
+use crate::index::Index;
+use crate::pager::{Pager, Progress};
+use crate::records::Records;
+use crate::revision::Position;
+use crate::scheduler::{Clock, Deadline};
+use crate::storage::Storage;
+
+/// What the job works on.
+pub(crate) struct Parts<'a, S> {
+    pub(crate) pager: &'a mut Pager<S>,
+    pub(crate) records: &'a mut Records,
+    pub(crate) index: &'a mut Index,
+    pub(crate) dead: &'a mut DeadList,
+}
+
+/// What bounds one chunk.
+pub(crate) struct Limits<'a, C: Clock> {
+    /// Records to remove at most.
+    pub(crate) records: usize,
+    pub(crate) deadline: &'a Deadline<'a, C>,
+}
+
+/// A compaction that is under way.
+///
+/// Invariant: `batch` is sorted, every record of it died by `revision`, and none of it is in the list of the dead.
+#[derive(Debug)]
+pub(crate) struct Job {
+    revision: u64,
+    batch: VecDeque<Position>,
+    removed: u64,
+    total: u64,
+    pages_freed: i64,
+}
+
+impl Job {
+    /// A compaction to `revision` of what is dead now.
+    pub(crate) fn new(revision: u64, dead: &DeadList) -> Self {
+        let total = dead.count_dead_by(revision) as u64;
+        Self { revision, batch: VecDeque::new(), removed: 0, total, pages_freed: 0 }
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    pub(crate) fn removed(&self) -> u64 {
+        self.removed
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.total
+    }
+
+    pub(crate) fn pages_freed(&self) -> u64 {
+        u64::try_from(self.pages_freed).unwrap_or(0)
+    }
+
+    /// Dead records that the job has taken off the list and not yet removed.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Position> + '_ {
+        self.batch.iter().copied()
+    }
+
+    /// Removes one chunk of dead records; answers whether none is left.
+    ///
+    /// # Errors
+    /// Those of the storage, and [`Error::Corrupt`](crate::Error::Corrupt). Nothing is lost then, and no page is changed.
+    pub(crate) fn chunk<S: Storage, C: Clock>(
+        &mut self,
+        parts: &mut Parts<'_, S>,
+        limits: &Limits<'_, C>,
+    ) -> Result<Progress> {
+        let mut left = limits.records;
+        while left > 0 {
+            if self.batch.is_empty() {
+                self.batch.extend(parts.dead.take_bucket(self.revision).unwrap_or_default());
+            }
+            if self.batch.is_empty() {
+                return Ok(Progress::Done);
+            }
+            let removed = self.rewrite_some(parts, &Limits { records: left, deadline: limits.deadline })?;
+            left = left.saturating_sub(removed);
+            if limits.deadline.has_passed() {
+                break;
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    /// Removes records from the front of the batch within the limits, and enters the new leaves into the tree.
+    fn rewrite_some<S: Storage, C: Clock>(
+        &mut self,
+        parts: &mut Parts<'_, S>,
+        limits: &Limits<'_, C>,
+    ) -> Result<usize> {
+        self.bring_into_tree(parts)?;
+        let mut rewrite = Rewrite::new(self.revision, parts.pager.page_bytes());
+        let before = self.batch.clone();
+        let mut copy = || -> Result<()> {
+            while rewrite.removed_records() < limits.records && !self.batch.is_empty() {
+                rewrite.next_leaf(parts, &mut self.batch)?;
+                if limits.deadline.has_passed() {
+                    break;
+                }
+            }
+            rewrite.finish(parts)
+        };
+        if let Err(error) = copy() {
+            rewrite.undo(parts);
+            self.batch = before;
+            return Err(error);
+        }
+        let removed = rewrite.removed_records();
+        self.removed += removed as u64;
+        self.pages_freed += rewrite.apply(parts);
+        Ok(removed)
+    }
+
+    /// The newest leaves are not in the tree yet. If the batch reaches into them, they are committed and closed first.
+    fn bring_into_tree<S: Storage>(&self, parts: &mut Parts<'_, S>) -> Result<()> {
+        let outside = parts.records.first_outside_tree();
+        if self.batch.back().copied() >= outside && outside.is_some() {
+            parts.records.commit(parts.pager)?;
+            parts.records.retire_open(parts.pager);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,207 @@
+//! Copying what lives: leaves without their dead records, neighbours that are no longer full joined.
+//!
+//! New leaves are written before the tree changes, so that a failure in the middle leaves everything as it was.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::job::Parts;
+use crate::error::{Error, PageKind, Result};
+use crate::pager::{Page, PageId};
+use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, capacity, damaged, with_key};
+use crate::revision::Position;
+use crate::storage::Storage;
+
+/// A part of a compaction's chunk: leaves that will go, and leaves that will stand in their place.
+///
+/// Invariants: the leaves of `old` are in the tree and in order; every record of them that is not dead is in `new` or `out`.
+pub(super) struct Rewrite {
+    revision: u64,
+    old: Vec<LeafRef>,
+    new: Vec<LeafRef>,
+    /// The new leaf that is being filled.
+    out: LeafBuilder,
+    page_bytes: usize,
+    /// Overflow pages of the removed records.
+    overflow: Vec<PageId>,
+    removed: usize,
+}
+
+impl Rewrite {
+    pub(super) fn new(revision: u64, page_bytes: usize) -> Self {
+        Self {
+            revision,
+            old: Vec::new(),
+            new: Vec::new(),
+            out: LeafBuilder::new(page_bytes),
+            page_bytes,
+            overflow: Vec::new(),
+            removed: 0,
+        }
+    }
+
+    pub(super) fn removed_records(&self) -> usize {
+        self.removed
+    }
+
+    /// Copies the leaf that holds the first record of `dead`, without those of `dead` that it holds.
+    ///
+    /// # Errors
+    /// Those of reading and writing pages.
+    pub(super) fn next_leaf<S: Storage>(
+        &mut self,
+        parts: &mut Parts<'_, S>,
+        dead: &mut VecDeque<Position>,
+    ) -> Result<()> {
+        let Some(position) = dead.front().copied() else { return Ok(()) };
+        let Some(leaf) = parts.records.tree().find(position).copied() else {
+            return Err(missing(position, 0));
+        };
+        self.begin(parts, &leaf)?;
+        let page = parts.pager.pages().load(leaf.place, PageKind::Leaf)?;
+        for record in Leaf::of(&page).records() {
+            let record = record.map_err(damaged(leaf.place.page))?;
+            if matches!(record.body, Body::System(_)) {
+                // It spoke of the time before the checkpoint that will make this leaf durable.
+                continue;
+            }
+            if dead.front() == Some(&record.position) {
+                dead.pop_front();
+                self.remove(parts, &record)?;
+            } else {
+                self.keep(parts, &record)?;
+            }
+        }
+        if dead.front() == Some(&position) {
+            return Err(missing(position, leaf.place.page));
+        }
+        self.old.push(leaf);
+        Ok(())
+    }
+
+    /// Ends the run of neighbours if `leaf` does not continue it, and begins a new one; with the leaf before it if that
+    /// is less than half full.
+    fn begin<S: Storage>(&mut self, parts: &mut Parts<'_, S>, leaf: &LeafRef) -> Result<()> {
+        let tree = parts.records.tree();
+        let continues = self.old.last().is_some_and(|last| tree.after(last.first) == Some(leaf));
+        if continues {
+            return Ok(());
+        }
+        self.end_run(parts)?;
+        let before = parts.records.tree().before(leaf.first).copied();
+        match before {
+            Some(before)
+                if self.is_underfull(usize::from(before.used)) && self.old.last() != Some(&before) =>
+            {
+                self.copy_all(parts, &before)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn is_underfull(&self, used: usize) -> bool {
+        used < capacity(self.page_bytes) / 2
+    }
+
+    /// Copies a whole leaf, dead records included.
+    fn copy_all<S: Storage>(&mut self, parts: &mut Parts<'_, S>, leaf: &LeafRef) -> Result<()> {
+        let page = parts.pager.pages().load(leaf.place, PageKind::Leaf)?;
+        for record in Leaf::of(&page).records() {
+            let record = record.map_err(damaged(leaf.place.page))?;
+            if !matches!(record.body, Body::System(_)) {
+                self.keep(parts, &record)?;
+            }
+        }
+        self.old.push(*leaf);
+        Ok(())
+    }
+
+    /// Ends a run of neighbours: joins its last leaf with the next one if both fit into one, and writes it.
+    fn end_run<S: Storage>(&mut self, parts: &mut Parts<'_, S>) -> Result<()> {
+        let used = self.out.leaf().used();
+        if used == 0 {
+            return Ok(());
+        }
+        let next = self.old.last().and_then(|last| parts.records.tree().after(last.first)).copied();
+        if let Some(next) = next
+            && self.is_underfull(used)
+            && used + usize::from(next.used) <= capacity(self.page_bytes)
+        {
+            self.copy_all(parts, &next)?;
+        }
+        self.write_out(parts)
+    }
+
+    fn remove<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
+        let pages = parts.pager.pages();
+        let (index, revision) = (&mut *parts.index, self.revision);
+        with_key(pages, &record.body, |key| index.compact_key(key, revision))?;
+        self.overflow.extend(Records::overflow_pages(pages, &record.body)?);
+        self.removed += 1;
+        Ok(())
+    }
+
+    fn keep<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
+        if self.out.append(record) == Fit::Full {
+            self.write_out(parts)?;
+            let fit = self.out.append(record);
+            assert!(fit == Fit::Fits, "a record that was in a leaf fits into an empty one");
+        }
+        Ok(())
+    }
+
+    /// Writes the leaf that is being filled.
+    fn write_out<S: Storage>(&mut self, parts: &mut Parts<'_, S>) -> Result<()> {
+        let Some(first) = self.out.first() else { return Ok(()) };
+        let out = core::mem::replace(&mut self.out, LeafBuilder::new(self.page_bytes));
+        let narrow = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+        let (used, count) = (narrow(out.leaf().used()), narrow(out.leaf().len()));
+        let mut page: Page = out.into_page();
+        let place = parts.pager.allocate()?;
+        match parts.pager.write(place, &mut page) {
+            Ok(place) => {
+                self.new.push(LeafRef { first, place, used, count });
+                Ok(())
+            }
+            Err(error) => {
+                parts.pager.give_back(place);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes what is left. After this, [`Rewrite::apply`] can't fail.
+    ///
+    /// # Errors
+    /// Those of reading and writing pages.
+    pub(super) fn finish<S: Storage>(&mut self, parts: &mut Parts<'_, S>) -> Result<()> {
+        self.end_run(parts)
+    }
+
+    /// Puts the new leaves in the place of the old ones. Answers how many pages that frees, less those filled anew.
+    pub(super) fn apply<S: Storage>(self, parts: &mut Parts<'_, S>) -> i64 {
+        let freed_pages = self.old.len() + self.overflow.len();
+        let mut freed = self.overflow;
+        for leaf in &self.old {
+            parts.records.tree_mut().remove(leaf.first, &mut freed);
+            freed.push(PageId::new(leaf.place.page));
+        }
+        for leaf in &self.new {
+            parts.records.tree_mut().insert(*leaf, &mut freed);
+        }
+        freed.into_iter().for_each(|page| parts.pager.free(page));
+        freed_pages as i64 - self.new.len() as i64
+    }
+
+    /// Gives up after a failure: the tree is as it was, and the pages written so far are free again.
+    pub(super) fn undo<S: Storage>(self, parts: &mut Parts<'_, S>) {
+        for leaf in &self.new {
+            parts.pager.give_back(PageId::new(leaf.place.page));
+        }
+    }
+}
+
+fn missing(position: Position, page: u32) -> Error {
+    Error::corrupt(page, PageKind::Leaf, format!("record {position}, which is to be removed, is missing"))
+}

@@ -1,0 +1,214 @@
+//! The one error type of the engine.
+//!
+//! Three classes of trouble are kept apart: a bad argument is answered with a variant that holds the offending
+//! values, and nothing has changed; bad bytes are [`Error::Corrupt`] with the page and what was wrong; a broken
+//! invariant of the engine itself is an `assert!` with a message and never an `Error`.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::revision::Revision;
+
+/// What an operation of the store answers.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// What kind of page some bytes were expected to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PageKind {
+    /// One of the two pages that name the newest checkpoint.
+    Meta,
+    /// An inner page of the records tree.
+    Branch,
+    /// A page of records.
+    Leaf,
+    /// Part of a value too large for a leaf.
+    Overflow,
+    /// Part of the map of free pages.
+    Freelist,
+}
+
+impl fmt::Display for PageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Meta => "meta",
+            Self::Branch => "branch",
+            Self::Leaf => "leaf",
+            Self::Overflow => "overflow",
+            Self::Freelist => "freelist",
+        })
+    }
+}
+
+/// Everything that can go wrong, with the values that a caller needs to react.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The revision asked for lies before the last compaction, or compaction was asked for a revision that is
+    /// already compacted.
+    Compacted {
+        /// The revision of the call.
+        requested: Revision,
+        /// The revision the store is compacted to; it and all later ones can be read.
+        compacted: Revision,
+    },
+    /// The revision asked for has not been written yet.
+    FutureRevision {
+        /// The revision of the call.
+        requested: Revision,
+        /// The newest revision there is.
+        current: Revision,
+    },
+    /// A key was empty; keys have at least one byte.
+    EmptyKey,
+    /// A key is longer than [`Options::max_key_bytes`](crate::Options::max_key_bytes).
+    KeyTooLarge {
+        /// The key's length in bytes.
+        bytes: usize,
+        /// The longest key allowed, in bytes.
+        limit: usize,
+    },
+    /// A value is longer than [`Options::max_value_bytes`](crate::Options::max_value_bytes).
+    ValueTooLarge {
+        /// The value's length in bytes.
+        bytes: usize,
+        /// The longest value allowed, in bytes.
+        limit: usize,
+    },
+    /// A branch of a transaction has more operations, or the transaction more compares, than
+    /// [`Options::max_txn_ops`](crate::Options::max_txn_ops).
+    TooManyOperations {
+        /// How many there were.
+        operations: usize,
+        /// How many are allowed.
+        limit: usize,
+    },
+    /// A transaction would put one key twice, or put and delete it.
+    DuplicateKey {
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// An option has a value outside its range.
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// What is wrong with the value.
+        reason: String,
+    },
+    /// The bytes are no store: empty, too short, or of another format.
+    NotAStore {
+        /// What gave it away.
+        reason: String,
+    },
+    /// The store was written by a newer version of this format.
+    NewerFormat {
+        /// The format version found.
+        found: u32,
+        /// The newest format version this build reads.
+        supported: u32,
+    },
+    /// Bytes of the store are damaged; what was damaged was not used and not overwritten.
+    Corrupt {
+        /// The page's number.
+        page: u32,
+        /// What the page was expected to be.
+        kind: PageKind,
+        /// What was wrong with it.
+        what: String,
+    },
+    /// The storage failed, or is full.
+    Storage {
+        /// What was being done: "read", "write", "sync", ...
+        operation: &'static str,
+        /// What the storage said.
+        reason: String,
+    },
+    /// An earlier write or sync failed, so that the store cannot know what is durable; it can still be read.
+    /// Open it again to write.
+    WritesRefused {
+        /// What the storage said at that time.
+        reason: String,
+    },
+    /// Another process or another handle has the store open.
+    Locked {
+        /// Who holds it, where that is known.
+        holder: String,
+    },
+    /// The store has used up its revisions (2^53 - 1, the largest that JavaScript can hold exactly).
+    RevisionsExhausted,
+}
+
+impl Error {
+    /// Damage found in a page, in words.
+    pub(crate) fn corrupt(page: u32, kind: PageKind, what: impl Into<String>) -> Self {
+        Self::Corrupt { page, kind, what: what.into() }
+    }
+
+    /// A stable name for the error's kind, the same that the npm package uses as `code`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Compacted { .. } => "COMPACTED",
+            Self::FutureRevision { .. } => "FUTURE_REVISION",
+            Self::EmptyKey => "EMPTY_KEY",
+            Self::KeyTooLarge { .. } => "KEY_TOO_LARGE",
+            Self::ValueTooLarge { .. } => "VALUE_TOO_LARGE",
+            Self::TooManyOperations { .. } => "TOO_MANY_OPERATIONS",
+            Self::DuplicateKey { .. } => "DUPLICATE_KEY",
+            Self::InvalidOption { .. } => "INVALID_ARGUMENT",
+            Self::NotAStore { .. } => "NOT_A_STORE",
+            Self::NewerFormat { .. } => "NEWER_FORMAT",
+            Self::Corrupt { .. } => "CORRUPT",
+            Self::Storage { .. } => "STORAGE",
+            Self::WritesRefused { .. } => "WRITES_REFUSED",
+            Self::Locked { .. } => "LOCKED",
+            Self::RevisionsExhausted => "REVISIONS_EXHAUSTED",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Compacted { requested, compacted } => write!(
+                f,
+                "revision {requested} has been compacted: the oldest revision that can be read is {compacted}"
+            ),
+            Self::FutureRevision { requested, current } => {
+                write!(f, "revision {requested} is in the future: the current revision is {current}")
+            }
+            Self::EmptyKey => f.write_str("a key must have at least one byte"),
+            Self::KeyTooLarge { bytes, limit } => {
+                write!(f, "a key of {bytes} bytes is over the limit of {limit} bytes")
+            }
+            Self::ValueTooLarge { bytes, limit } => {
+                write!(f, "a value of {bytes} bytes is over the limit of {limit} bytes")
+            }
+            Self::TooManyOperations { operations, limit } => {
+                write!(f, "{operations} operations in one transaction are over the limit of {limit}")
+            }
+            Self::DuplicateKey { key } => {
+                write!(f, "the transaction changes the key {:?} twice", String::from_utf8_lossy(key))
+            }
+            Self::InvalidOption { option, reason } => write!(f, "the option {option} is invalid: {reason}"),
+            Self::NotAStore { reason } => write!(f, "this is not a Palimpsest store: {reason}"),
+            Self::NewerFormat { found, supported } => write!(
+                f,
+                "the store has format version {found}, and this build reads versions up to {supported}: use a newer build"
+            ),
+            Self::Corrupt { page, kind, what } => {
+                write!(f, "the store is damaged: {kind} page {page}: {what}")
+            }
+            Self::Storage { operation, reason } => write!(f, "the storage failed to {operation}: {reason}"),
+            Self::WritesRefused { reason } => write!(
+                f,
+                "the store refuses writes until it is opened again, because the storage failed earlier: {reason}"
+            ),
+            Self::Locked { holder } => write!(f, "the store is already open: {holder}"),
+            Self::RevisionsExhausted => f.write_str("the store has used up its revisions"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}

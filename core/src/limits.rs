@@ -1,0 +1,47 @@
+//! Every limit and default of the engine in one place, with the relations between them checked at compile time.
+
+/// The smallest page size, in bytes.
+pub const MIN_PAGE_BYTES: usize = 512;
+/// The largest page size, in bytes. Offsets within a page are stored in 16 bits.
+pub const MAX_PAGE_BYTES: usize = 64 * 1024;
+/// The page size of a store that did not ask for another, in bytes.
+pub const DEFAULT_PAGE_BYTES: usize = 4096;
+/// The longest key by default, in bytes.
+pub const DEFAULT_MAX_KEY_BYTES: usize = 64 * 1024;
+/// The longest key that can be allowed, in bytes.
+pub const MAX_KEY_BYTES: usize = 1 << 20;
+/// The longest value by default, in bytes: etcd's limit of a request.
+pub const DEFAULT_MAX_VALUE_BYTES: usize = 3 * 512 * 1024;
+/// The longest value that can be allowed, in bytes.
+pub const MAX_VALUE_BYTES: usize = 1 << 30;
+/// Operations in one branch of a transaction by default, as in etcd (`--max-txn-ops`).
+pub const DEFAULT_MAX_TXN_OPS: usize = 128;
+/// Operations in one branch of a transaction at most.
+pub const MAX_TXN_OPS: usize = 1 << 20;
+/// Memory for pages read from the storage by default, in bytes.
+pub const DEFAULT_CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Records removed by one chunk of a compaction by default, as in etcd (`--compaction-batch-limit`).
+pub const DEFAULT_COMPACTION_BATCH_LIMIT: usize = 1000;
+/// Pause after each chunk of a compaction by default, in microseconds, as in etcd (`--compaction-sleep-interval`).
+pub const DEFAULT_COMPACTION_PAUSE_MICROS: u64 = 10_000;
+/// How long a relaxed write may stay in memory before it is made durable, by default, in microseconds.
+pub const DEFAULT_FLUSH_INTERVAL_MICROS: u64 = 100_000;
+
+/// The version of the format that this build writes, and the newest that it reads.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Leaves that wait in memory for the next commit before one is written out without a sync.
+pub(crate) const MAX_UNWRITTEN_LEAVES: usize = 64;
+/// Pages of the log between two checkpoints: bounds what opening must follow (16 MiB with the default page).
+pub(crate) const CHECKPOINT_LOG_PAGES: usize = 4096;
+/// Superseded versions of edge leaves between two checkpoints: bounds what many small commits waste.
+pub(crate) const CHECKPOINT_SUPERSEDED_PAGES: usize = 256;
+/// Pages freed and waiting for a checkpoint before compaction asks for one: bounds how far the file grows while a
+/// compaction copies what it keeps.
+pub(crate) const CHECKPOINT_PENDING_PAGES: usize = 1024;
+
+const _: () = assert!(MIN_PAGE_BYTES.is_power_of_two() && MAX_PAGE_BYTES.is_power_of_two());
+const _: () = assert!(MAX_PAGE_BYTES <= 1 << 16, "offsets within a page are 16 bits");
+const _: () = assert!(DEFAULT_MAX_KEY_BYTES <= MAX_KEY_BYTES && DEFAULT_MAX_VALUE_BYTES <= MAX_VALUE_BYTES);
+const _: () = assert!(MAX_KEY_BYTES + MAX_VALUE_BYTES < u32::MAX as usize, "lengths are stored in 32 bits");
+const _: () = assert!(CHECKPOINT_SUPERSEDED_PAGES <= CHECKPOINT_LOG_PAGES);

@@ -1,0 +1,163 @@
+//! Opening: finds the newest meta slot, or creates a store where there is none.
+//!
+//! Creation is one sector: a meta slot that names an empty state. What a crash in the middle of it leaves, a short medium
+//! whose only sector is zeros or has no checksum yet, is created anew; anything else without a good slot is an error and stays
+//! as it is.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::freelist::{self, Freelist};
+use super::log::Log;
+use super::meta::{Identity, LogStart, META_BYTES, META_PAGES, Meta};
+use super::page::PageId;
+use super::{Cache, Pager, Pages, Space};
+use crate::error::{Error, Result};
+use crate::limits::{MAX_PAGE_BYTES, MIN_PAGE_BYTES};
+use crate::storage::Storage;
+
+/// What a store is made with if there is none yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewStore {
+    pub(crate) store_id: u64,
+    pub(crate) page_bytes: usize,
+}
+
+/// A meta slot that verified.
+struct Found {
+    meta: Meta,
+    identity: Identity,
+    slot: u32,
+}
+
+impl<S: Storage> Pager<S> {
+    /// Opens the storage. Answers with what the last checkpoint kept for the layers above, `None` for a new store.
+    ///
+    /// The log after the checkpoint is not followed yet: [`Pager::next_commit`].
+    ///
+    /// # Errors
+    /// [`Error::NotAStore`], [`Error::NewerFormat`], [`Error::Corrupt`], or [`Error::Storage`].
+    pub(crate) fn open(storage: S, new: NewStore, cache_bytes: usize) -> Result<(Self, Option<Vec<u8>>)> {
+        match find_meta(&storage)? {
+            Some(found) => {
+                let pages = Pages { storage, cache: Cache::new(cache_bytes), identity: found.identity };
+                let (pager, root) = Self::open_found(pages, found.meta, found.slot)?;
+                Ok((pager, (!root.is_empty()).then_some(root)))
+            }
+            None => {
+                let identity = Identity { store_id: new.store_id, page_bytes: new.page_bytes };
+                let pages = Pages { storage, cache: Cache::new(cache_bytes), identity };
+                Ok((Self::create(pages)?, None))
+            }
+        }
+    }
+
+    fn open_found(pages: Pages<S>, meta: Meta, slot: u32) -> Result<(Self, Vec<u8>)> {
+        let length = pages.storage.len()? / pages.page_bytes() as u64;
+        let bits = freelist::bits_per_page(pages.page_bytes());
+        let mut pager = Self {
+            pages: Arc::new(pages),
+            space: Space::new(meta.pages, bits),
+            log: Log::new(meta.log),
+            freelist: Freelist::default(),
+            checkpoint: meta.checkpoint,
+            trusted_slot: slot,
+            durable_pages: meta.pages,
+        };
+        if meta.checkpoint > 0 {
+            pager.check_length(meta.pages, slot)?;
+        }
+        pager.load_freelist(meta.freelist)?;
+        pager.space.forget_changes();
+        pager.space.grow(u32::try_from(length).unwrap_or(u32::MAX));
+        if meta.checkpoint == 0 && length <= u64::from(META_PAGES) {
+            pager.grow()?;
+        }
+        Ok((pager, meta.root))
+    }
+
+    fn create(pages: Pages<S>) -> Result<Self> {
+        let sector = MIN_PAGE_BYTES as u64;
+        if pages.storage.len()? < sector {
+            pages.storage.set_len(sector)?;
+            pages.storage.sync()?;
+        }
+        let log = LogStart { next: META_PAGES, previous: pages.store_id(), commit: 0 };
+        let meta = Meta { checkpoint: 0, pages: META_PAGES, freelist: None, log, root: Vec::new() };
+        pages.write_raw(PageId::new(0), &meta.encode(pages.identity, 0))?;
+        pages.storage.sync()?;
+        Ok(Self::open_found(pages, meta, 0)?.0)
+    }
+}
+
+/// The slot with the newest checkpoint, `None` if the storage holds no store yet.
+fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
+    let len = storage.len()?;
+    if len < META_BYTES as u64 {
+        let mut start = vec![0; usize::try_from(len).unwrap_or(0)];
+        storage.read(0, &mut start)?;
+        if start.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
+        return Err(Error::NotAStore {
+            reason: format!("it has {len} bytes, fewer than the smallest store"),
+        });
+    }
+    let mut sector = vec![0; META_BYTES];
+    storage.read(0, &mut sector)?;
+    let first = Meta::decode(&sector, 0);
+    if let Err(error @ Error::NewerFormat { .. }) = first {
+        return Err(error);
+    }
+    let first_error = match first {
+        Ok((meta, identity)) => {
+            let second = read_second(storage, len, identity.page_bytes)?;
+            let first = Found { meta, identity, slot: 0 };
+            return Ok(Some(newer(first, second)));
+        }
+        Err(error) => error,
+    };
+    let mut page_bytes = MIN_PAGE_BYTES;
+    while page_bytes <= MAX_PAGE_BYTES {
+        if let Some(second) = read_second(storage, len, page_bytes)? {
+            return Ok(Some(second));
+        }
+        page_bytes *= 2;
+    }
+    if len <= META_BYTES as u64 && is_unfinished(&sector) { Ok(None) } else { Err(first_error) }
+}
+
+/// Whether a lone sector may be what a crash left of creating a store: its checksum, which comes last, is not there.
+fn is_unfinished(sector: &[u8]) -> bool {
+    sector.get(META_BYTES - 8..).is_some_and(|end| end.iter().all(|byte| *byte == 0))
+}
+
+fn newer(first: Found, second: Option<Found>) -> Found {
+    match second {
+        Some(second)
+            if second.identity == first.identity && second.meta.checkpoint > first.meta.checkpoint =>
+        {
+            second
+        }
+        _ => first,
+    }
+}
+
+/// The second slot, if it verifies and is meant for this page size.
+fn read_second<S: Storage>(storage: &S, len: u64, page_bytes: usize) -> Result<Option<Found>> {
+    let offset = page_bytes as u64;
+    if offset + META_BYTES as u64 > len {
+        return Ok(None);
+    }
+    let mut sector = vec![0; META_BYTES];
+    storage.read(offset, &mut sector)?;
+    match Meta::decode(&sector, 1) {
+        Ok((meta, identity)) if identity.page_bytes == page_bytes => {
+            Ok(Some(Found { meta, identity, slot: 1 }))
+        }
+        Err(error @ Error::NewerFormat { .. }) => Err(error),
+        Ok(_) | Err(_) => Ok(None),
+    }
+}

@@ -1,0 +1,312 @@
+//! Which pages are used, pending and free, and who still looks at pending ones.
+//!
+//! The life of a page: *free* until it is allocated; *used* while the newest state reaches it; *pending* once that
+//! state has let go of it, until (1) a durable checkpoint that no longer reaches it exists and (2) every snapshot that was open when it was
+//! let go is gone; then free again. Low numbers are given out first, so that the end of the file empties.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::bitmap::Bitmap;
+use super::meta::META_PAGES;
+use super::page::PageId;
+use crate::sync::Mutex;
+
+/// A stretch of time between two snapshots or checkpoints. A snapshot taken in epoch `e` can reach pages that are freed
+/// in epochs after `e`, and no page freed in `e` or before.
+pub(crate) type Epoch = u64;
+
+/// The epochs of the snapshots that are open. Shared with them, so that a dropped one takes itself off the list.
+#[derive(Debug, Default)]
+pub(crate) struct Readers(Mutex<Epochs>);
+
+/// Invariant: every epoch in `open` is before `current`, and its count is not zero.
+#[derive(Debug, Default)]
+struct Epochs {
+    current: Epoch,
+    open: BTreeMap<Epoch, usize>,
+}
+
+impl Readers {
+    /// Registers a snapshot of the present epoch, which ends with it.
+    fn begin(&self) -> Epoch {
+        let mut epochs = self.0.lock();
+        let epoch = epochs.current;
+        epochs.current += 1;
+        epochs.open.insert(epoch, 1);
+        epoch
+    }
+
+    fn add(&self, epoch: Epoch) {
+        *self.0.lock().open.entry(epoch).or_insert(0) += 1;
+    }
+
+    fn remove(&self, epoch: Epoch) {
+        let mut epochs = self.0.lock();
+        if let Some(count) = epochs.open.get_mut(&epoch) {
+            *count -= 1;
+            if *count == 0 {
+                epochs.open.remove(&epoch);
+            }
+        }
+    }
+
+    /// Ends the present epoch, and answers with it.
+    fn end_epoch(&self) -> Epoch {
+        let mut epochs = self.0.lock();
+        epochs.current += 1;
+        epochs.current - 1
+    }
+
+    fn current(&self) -> Epoch {
+        self.0.lock().current
+    }
+
+    fn oldest(&self) -> Option<Epoch> {
+        self.0.lock().open.first_key_value().map(|(epoch, _)| *epoch)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().open.values().sum()
+    }
+}
+
+/// A snapshot's hold on the pages that it can reach; lets go when dropped.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    epoch: Epoch,
+    readers: Arc<Readers>,
+}
+
+impl Clone for Hold {
+    fn clone(&self) -> Self {
+        self.readers.add(self.epoch);
+        Self { epoch: self.epoch, readers: Arc::clone(&self.readers) }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.readers.remove(self.epoch);
+    }
+}
+
+/// The state of every page.
+///
+/// Invariants:
+/// - a page of `used` is in `taken`; a page of `pending` is in `taken` and not in `used`; every page of `taken` is in one of the two;
+/// - meta pages are used;
+/// - the epochs in `pending` do not decrease;
+/// - no number in `taken` reaches `pages`.
+#[derive(Debug)]
+pub(crate) struct Space {
+    /// Pages that a checkpoint made now would reach.
+    used: Bitmap,
+    /// Pages that must not be given out: used and pending ones.
+    taken: Bitmap,
+    taken_count: u32,
+    pending: VecDeque<(Epoch, PageId)>,
+    /// The storage's length in pages.
+    pages: u32,
+    /// The epoch that the last durable checkpoint ended, if there was one since the store was opened.
+    durable: Option<Epoch>,
+    readers: Arc<Readers>,
+    /// Numbers of the groups of `GROUP_WORDS` words of `used` that changed since they were last written.
+    changed: Bitmap,
+    group_bits: u32,
+}
+
+impl Space {
+    /// A space of `pages` pages of which only the meta pages are used. Changes are reported by groups of `group_bits`.
+    pub(super) fn new(pages: u32, group_bits: u32) -> Self {
+        let mut space = Self {
+            used: Bitmap::default(),
+            taken: Bitmap::default(),
+            taken_count: 0,
+            pending: VecDeque::new(),
+            pages: pages.max(META_PAGES),
+            durable: None,
+            readers: Arc::default(),
+            changed: Bitmap::default(),
+            group_bits,
+        };
+        space.taken.extend(space.pages);
+        for page in 0..META_PAGES {
+            space.claim(PageId::new(page));
+        }
+        space
+    }
+
+    /// Marks a page found in use when a store is opened. Answers whether it was free before.
+    pub(super) fn claim(&mut self, page: PageId) -> bool {
+        let was_free = self.taken.insert(page.get());
+        if was_free {
+            self.taken_count += 1;
+            self.pages = self.pages.max(page.get().saturating_add(1));
+            self.use_bit(page);
+        }
+        was_free
+    }
+
+    fn use_bit(&mut self, page: PageId) {
+        self.used.insert(page.get());
+        self.changed.insert(page.get() / self.group_bits);
+    }
+
+    /// The lowest free page, now used.
+    pub(super) fn allocate(&mut self) -> Option<PageId> {
+        let page = PageId::new(self.taken.lowest_clear(self.pages)?);
+        self.claim(page);
+        Some(page)
+    }
+
+    /// The page after `page` if it is free, now used.
+    pub(super) fn allocate_after(&mut self, page: PageId) -> Option<PageId> {
+        let next = page.next();
+        let is_free = next.get() < self.pages && !self.taken.contains(next.get());
+        is_free.then(|| {
+            self.claim(next);
+            next
+        })
+    }
+
+    /// Adds free pages at the end.
+    pub(super) fn grow(&mut self, pages: u32) {
+        self.pages = self.pages.max(pages);
+        self.taken.extend(self.pages);
+    }
+
+    /// Lets go of a used page: it is pending from now on.
+    pub(super) fn free(&mut self, page: PageId) {
+        assert!(self.used.remove(page.get()), "page {} is freed while it is not in use", page.get());
+        self.changed.insert(page.get() / self.group_bits);
+        self.pending.push_back((self.readers.current(), page));
+    }
+
+    /// Gives back a page that no checkpoint and no snapshot can have seen: it is free at once.
+    pub(super) fn give_back(&mut self, page: PageId) {
+        assert!(self.used.remove(page.get()), "page {} is given back while it is not in use", page.get());
+        self.changed.insert(page.get() / self.group_bits);
+        self.taken.remove(page.get());
+        self.taken_count -= 1;
+    }
+
+    /// A hold on everything that is reachable now.
+    pub(super) fn hold(&self) -> Hold {
+        Hold { epoch: self.readers.begin(), readers: Arc::clone(&self.readers) }
+    }
+
+    /// Ends the epoch at the beginning of a checkpoint, and answers with it.
+    pub(super) fn begin_checkpoint(&mut self) -> Epoch {
+        self.readers.end_epoch()
+    }
+
+    /// Notes that the checkpoint begun in `epoch` is durable.
+    pub(super) fn checkpoint_is_durable(&mut self, epoch: Epoch) {
+        self.durable = self.durable.max(Some(epoch));
+    }
+
+    /// Frees what nothing holds any more. Answers with those pages, so that the cache can forget them.
+    pub(super) fn release(&mut self) -> Vec<PageId> {
+        let mut released = Vec::new();
+        let Some(durable) = self.durable else { return released };
+        let limit = self.readers.oldest().map_or(durable, |oldest| oldest.min(durable));
+        while let Some((_, page)) = self.pending.pop_front_if(|(epoch, _)| *epoch <= limit) {
+            self.taken.remove(page.get());
+            self.taken_count -= 1;
+            released.push(page);
+        }
+        released
+    }
+
+    pub(super) fn pages(&self) -> u32 {
+        self.pages
+    }
+
+    pub(super) fn pending_len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// How many pending pages only wait for a checkpoint.
+    pub(super) fn releasable_len(&self) -> usize {
+        match self.readers.oldest() {
+            Some(oldest) => self.pending.partition_point(|(epoch, _)| *epoch <= oldest),
+            None => self.pending.len(),
+        }
+    }
+
+    pub(super) fn free_len(&self) -> u32 {
+        self.pages - self.taken_count
+    }
+
+    pub(super) fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
+    pub(super) fn used(&self) -> impl Iterator<Item = PageId> + '_ {
+        self.used.iter().map(PageId::new)
+    }
+
+    pub(super) fn pending(&self) -> impl Iterator<Item = PageId> + '_ {
+        self.pending.iter().map(|(_, page)| *page)
+    }
+
+    /// The lowest group that changed since it was last taken from here.
+    pub(super) fn take_changed(&mut self) -> Option<u32> {
+        let group = self.changed.iter().next()?;
+        self.changed.remove(group);
+        Some(group)
+    }
+
+    pub(super) fn forget_changes(&mut self) {
+        self.changed = Bitmap::default();
+    }
+
+    /// Bits `64 * word` and following of the used pages.
+    pub(super) fn used_word(&self, word: usize) -> u64 {
+        self.used.word(word)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn durable_checkpoint(space: &mut Space) {
+        let epoch = space.begin_checkpoint();
+        space.checkpoint_is_durable(epoch);
+    }
+
+    #[test]
+    fn a_freed_page_waits_for_a_checkpoint_and_for_every_older_snapshot() {
+        let mut space = Space::new(10, 64);
+        let page = space.allocate().unwrap();
+        assert_eq!(page.get(), META_PAGES, "low numbers first");
+        let before = space.hold();
+        let copy = before.clone();
+        space.free(page);
+        let after = space.hold();
+        assert_eq!(space.release(), []);
+        durable_checkpoint(&mut space);
+        assert_eq!(space.release(), [], "two snapshots still reach it");
+        drop(before);
+        assert_eq!(space.release(), []);
+        drop(copy);
+        assert_eq!(space.release(), [page], "the snapshot taken later does not matter");
+        drop(after);
+        assert_eq!(space.allocate(), Some(page), "and it is the first to be used again");
+    }
+
+    #[test]
+    fn a_page_freed_after_the_checkpoint_began_waits_for_the_next() {
+        let mut space = Space::new(10, 64);
+        let page = space.allocate().unwrap();
+        let epoch = space.begin_checkpoint();
+        space.free(page);
+        space.checkpoint_is_durable(epoch);
+        assert_eq!(space.release(), []);
+        durable_checkpoint(&mut space);
+        assert_eq!(space.release(), [page]);
+    }
+}

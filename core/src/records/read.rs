@@ -1,0 +1,211 @@
+//! Reading records, from the newest state or from a snapshot's view.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::leaf::{Leaf, damaged};
+use super::overflow;
+use super::record::{Body, Record};
+use super::{FullLeaf, Records, Tree};
+use crate::error::{Error, PageKind, Result};
+use crate::pager::{Page, Pages};
+use crate::revision::Position;
+use crate::storage::Storage;
+
+/// A part of some shared bytes. Invariant: the range lies within the bytes.
+#[derive(Clone)]
+pub(crate) struct Bytes {
+    whole: Arc<[u8]>,
+    range: Range<u32>,
+}
+
+impl Bytes {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.whole.get(self.range.start as usize..self.range.end as usize).unwrap_or(&[])
+    }
+
+    fn part(whole: &Arc<[u8]>, range: Range<usize>) -> Self {
+        let narrow = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
+        Self { whole: Arc::clone(whole), range: narrow(range.start)..narrow(range.end) }
+    }
+
+    /// The bytes of `part`, which is a slice of `whole`.
+    fn slice_of(whole: &Arc<[u8]>, part: &[u8]) -> Self {
+        let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+        Self::part(whole, start..start + part.len())
+    }
+}
+
+/// Which parts of a record are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parts {
+    KeyAndValue,
+    Key,
+}
+
+/// One version of a key, as it is stored.
+pub(crate) struct Stored {
+    pub(crate) key: Bytes,
+    pub(crate) value: Bytes,
+    /// The main of the key's creation.
+    pub(crate) created: u64,
+    pub(crate) version: u64,
+}
+
+/// The records as they were at one moment. A clone costs O(1); nothing that happens later changes it.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    tree: Tree,
+    full: Arc<Vec<FullLeaf>>,
+    open: Option<(Position, Page)>,
+}
+
+/// What both the newest state and a view read from.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a> {
+    tree: &'a Tree,
+    full: &'a [FullLeaf],
+    open: Option<(Position, &'a Page)>,
+}
+
+impl Records {
+    pub(crate) fn view(&self) -> View {
+        let open = self.open.first().map(|first| (first, Arc::clone(self.open.page())));
+        View { tree: self.tree.clone(), full: Arc::clone(&self.full), open }
+    }
+
+    pub(crate) fn source(&self) -> Source<'_> {
+        let open = self.open.first().map(|first| (first, self.open.page()));
+        Source { tree: &self.tree, full: &self.full, open }
+    }
+}
+
+impl View {
+    pub(crate) fn source(&self) -> Source<'_> {
+        Source {
+            tree: &self.tree,
+            full: &self.full,
+            open: self.open.as_ref().map(|(first, page)| (*first, page)),
+        }
+    }
+}
+
+/// A leaf that a position may be in, with its number for error messages.
+struct Located {
+    page: Page,
+    number: u32,
+}
+
+impl<'a> Source<'a> {
+    /// The leaf that holds a position if any does.
+    fn locate<S: Storage>(&self, pages: &Pages<S>, position: Position) -> Result<Option<Located>> {
+        if let Some((first, page)) = self.open
+            && first <= position
+        {
+            return Ok(Some(Located { page: Arc::clone(page), number: 0 }));
+        }
+        if let Some(at) = self.full.partition_point(|leaf| leaf.first <= position).checked_sub(1)
+            && let Some(leaf) = self.full.get(at)
+        {
+            return Ok(Some(Located { page: Arc::clone(&leaf.page), number: 0 }));
+        }
+        let Some(leaf) = self.tree.find(position) else { return Ok(None) };
+        let page = pages.load(leaf.place, PageKind::Leaf)?;
+        Ok(Some(Located { page, number: leaf.place.page }))
+    }
+
+    /// The version stored at a position that the index names.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if a page is damaged or the record is not there.
+    pub(crate) fn read<S: Storage>(
+        &self,
+        pages: &Pages<S>,
+        position: Position,
+        parts: Parts,
+    ) -> Result<Stored> {
+        let absent =
+            |number: u32| Error::corrupt(number, PageKind::Leaf, format!("record {position} is missing"));
+        let Located { page, number } = self.locate(pages, position)?.ok_or_else(|| absent(0))?;
+        let leaf = Leaf::of(&page);
+        let at = leaf.find(position).ok_or_else(|| absent(number))?;
+        let record = leaf.record(at).map_err(damaged(number))?;
+        let Some((version, created)) = record.body.generation(position.main) else {
+            return Err(damaged(number)(format!("record {position} holds no value")));
+        };
+        let (key, value) = match (&record.body, parts) {
+            (Body::LongValue { key, .. }, Parts::Key) => {
+                (Bytes::slice_of(&page, key), Bytes::part(&page, 0..0))
+            }
+            (body, _) => contents(pages, &page, body)?,
+        };
+        let value = match parts {
+            Parts::KeyAndValue => value,
+            Parts::Key => Bytes::part(&page, 0..0),
+        };
+        Ok(Stored { key, value, created, version })
+    }
+
+    /// Calls `visit` for every record in the order of positions.
+    ///
+    /// # Errors
+    /// Those of `visit`, and [`Error::Corrupt`] if a page is damaged.
+    pub(crate) fn for_each<S: Storage>(
+        &self,
+        pages: &Pages<S>,
+        mut visit: impl FnMut(&Record<'_>, u32) -> Result<()>,
+    ) -> Result<()> {
+        let mut visit_page = |page: &Page, number: u32| {
+            Leaf::of(page).records().try_for_each(|record| visit(&record.map_err(damaged(number))?, number))
+        };
+        for leaf in self.tree.leaves() {
+            visit_page(&pages.load(leaf.place, PageKind::Leaf)?, leaf.place.page)?;
+        }
+        self.full.iter().try_for_each(|leaf| visit_page(&leaf.page, 0))?;
+        self.open.map_or(Ok(()), |(_, page)| visit_page(page, 0))
+    }
+}
+
+/// A record's key and value.
+fn contents<S: Storage>(pages: &Pages<S>, page: &Page, body: &Body<'_>) -> Result<(Bytes, Bytes)> {
+    Ok(match body {
+        Body::Put { key, value, .. } => (Bytes::slice_of(page, key), Bytes::slice_of(page, value)),
+        Body::Tombstone { key } => (Bytes::slice_of(page, key), Bytes::part(page, 0..0)),
+        Body::LongValue { key, chain, .. } => {
+            let value = overflow::load(pages, chain)?;
+            (Bytes::slice_of(page, key), Bytes::part(&value, 0..value.len()))
+        }
+        Body::LongKey { key_bytes, chain, .. } => {
+            let both = overflow::load(pages, chain)?;
+            let key_bytes = (*key_bytes as usize).min(both.len());
+            (Bytes::part(&both, 0..key_bytes), Bytes::part(&both, key_bytes..both.len()))
+        }
+        Body::LongTombstone { chain } => {
+            let key = overflow::load(pages, chain)?;
+            (Bytes::part(&key, 0..key.len()), Bytes::part(&key, 0..0))
+        }
+        Body::System(_) => (Bytes::part(page, 0..0), Bytes::part(page, 0..0)),
+    })
+}
+
+/// A record's key, borrowed where it stands in the leaf.
+///
+/// # Errors
+/// [`Error::Corrupt`] if its overflow pages are damaged.
+pub(crate) fn with_key<S: Storage, T>(
+    pages: &Pages<S>,
+    body: &Body<'_>,
+    then: impl FnOnce(&[u8]) -> T,
+) -> Result<T> {
+    match body {
+        Body::Put { key, .. } | Body::Tombstone { key } | Body::LongValue { key, .. } => Ok(then(key)),
+        Body::LongKey { key_bytes, chain, .. } => {
+            let both = overflow::load(pages, chain)?;
+            Ok(then(both.get(..*key_bytes as usize).unwrap_or(&both)))
+        }
+        Body::LongTombstone { chain } => Ok(then(&overflow::load(pages, chain)?)),
+        Body::System(_) => Ok(then(&[])),
+    }
+}

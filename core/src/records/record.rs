@@ -1,0 +1,184 @@
+//! One record: what a put, a delete or the engine itself wrote at one position, and how it is encoded in a leaf.
+//!
+//! The encoding is postcard's; `FORMAT.md`, section "Record", describes it. Positions are stored relative to the leaf's base.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::pager::PageRef;
+use crate::revision::Position;
+
+/// A run of neighbouring overflow pages, with the checksum of all their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Extent {
+    pub(crate) start: PageRef,
+    pub(crate) pages: u32,
+}
+
+/// Bytes kept in overflow pages: a list of extents, and how often that list was itself too long for a leaf and put into
+/// overflow pages in turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Chain {
+    pub(crate) depth: u8,
+    /// Bytes at the lowest depth, where the list itself is in overflow pages; else the content's length.
+    pub(crate) len: u32,
+    pub(crate) extents: Vec<Extent>,
+}
+
+/// What is stored after a record's position.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Body<'a> {
+    /// A value.
+    Put {
+        #[serde(with = "serde_bytes", borrow)]
+        key: &'a [u8],
+        /// The record's main less that of the key's creation.
+        age: u64,
+        version: u64,
+        #[serde(with = "serde_bytes", borrow)]
+        value: &'a [u8],
+    },
+    /// The key was deleted.
+    Tombstone {
+        #[serde(with = "serde_bytes", borrow)]
+        key: &'a [u8],
+    },
+    /// A value too long for a leaf.
+    LongValue {
+        #[serde(with = "serde_bytes", borrow)]
+        key: &'a [u8],
+        age: u64,
+        version: u64,
+        chain: Chain,
+    },
+    /// A key too long for a leaf, followed by its value.
+    LongKey { key_bytes: u32, age: u64, version: u64, chain: Chain },
+    /// A key too long for a leaf was deleted.
+    LongTombstone { chain: Chain },
+    /// Something durable that is no user's record.
+    System(SystemRecord),
+}
+
+/// What the engine writes into the log for itself. It takes a position but no revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SystemRecord {
+    /// A compaction to this revision was asked for.
+    CompactionScheduled(u64),
+}
+
+impl Body<'_> {
+    /// The overflow pages that the record uses.
+    pub(crate) fn chain(&self) -> Option<&Chain> {
+        match self {
+            Self::LongValue { chain, .. } | Self::LongKey { chain, .. } | Self::LongTombstone { chain } => {
+                Some(chain)
+            }
+            Self::Put { .. } | Self::Tombstone { .. } | Self::System(_) => None,
+        }
+    }
+
+    /// The key's version and the main of its creation, for a record that holds a value and stands at `main`.
+    pub(crate) fn generation(&self, main: u64) -> Option<(u64, u64)> {
+        match self {
+            Self::Put { age, version, .. }
+            | Self::LongValue { age, version, .. }
+            | Self::LongKey { age, version, .. } => Some((*version, main.saturating_sub(*age))),
+            Self::Tombstone { .. } | Self::LongTombstone { .. } | Self::System(_) => None,
+        }
+    }
+}
+
+/// A record as it stands in a leaf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record<'a> {
+    pub(crate) position: Position,
+    pub(crate) body: Body<'a>,
+}
+
+/// The encoded form: position relative to the leaf's base, then the body.
+#[derive(Deserialize)]
+struct Stored<'a> {
+    main: u64,
+    sub: u32,
+    #[serde(borrow)]
+    body: Body<'a>,
+}
+
+/// The same, for writing.
+#[derive(Serialize)]
+struct StoredRef<'a, 'b> {
+    main: u64,
+    sub: u32,
+    body: &'b Body<'a>,
+}
+
+/// The position only, for searching.
+#[derive(Deserialize)]
+struct StoredPosition {
+    main: u64,
+    sub: u32,
+}
+
+impl<'a> Record<'a> {
+    /// Writes the encoding to the start of `buffer` and answers with its length, `None` if it does not fit.
+    pub(crate) fn encode(&self, base: u64, buffer: &mut [u8]) -> Option<usize> {
+        let stored = StoredRef {
+            main: self.position.main.saturating_sub(base),
+            sub: self.position.sub,
+            body: &self.body,
+        };
+        postcard::to_slice(&stored, buffer).ok().map(|written| written.len())
+    }
+
+    /// # Errors
+    /// Says in words why the bytes are no record.
+    pub(crate) fn decode(base: u64, bytes: &'a [u8]) -> Result<Self, String> {
+        let stored: Stored<'a> =
+            postcard::from_bytes(bytes).map_err(|error| format!("a record can't be read: {error}"))?;
+        let main = base.checked_add(stored.main).ok_or("a record's revision is too large")?;
+        Ok(Self { position: Position::new(main, stored.sub), body: stored.body })
+    }
+
+    /// The position alone: cheaper than [`Record::decode`].
+    pub(crate) fn decode_position(base: u64, bytes: &[u8]) -> Option<Position> {
+        let (stored, _rest) = postcard::take_from_bytes::<StoredPosition>(bytes).ok()?;
+        Some(Position::new(base.checked_add(stored.main)?, stored.sub))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(body: Body<'_>) {
+        let record = Record { position: Position::new(1_000_007, 3), body };
+        let mut buffer = [0; 200];
+        let len = record.encode(1_000_000, &mut buffer).unwrap();
+        assert_eq!(Record::decode(1_000_000, &buffer[..len]), Ok(record.clone()));
+        assert_eq!(Record::decode_position(1_000_000, &buffer[..len]), Some(record.position));
+        assert_eq!(record.encode(1_000_000, &mut buffer[..len - 1]), None);
+    }
+
+    #[test]
+    fn every_kind_of_record_comes_back() {
+        let extents = alloc::vec![Extent { start: PageRef { page: 7, checksum: u64::MAX }, pages: 3 }];
+        let chain = Chain { depth: 1, len: 12_000, extents };
+        check(Body::Put { key: b"key", age: 7, version: 300, value: b"" });
+        check(Body::Tombstone { key: b"key" });
+        check(Body::LongValue { key: b"key", age: 0, version: 1, chain: chain.clone() });
+        check(Body::LongKey { key_bytes: 9000, age: 0, version: 1, chain: chain.clone() });
+        check(Body::LongTombstone { chain });
+        check(Body::System(SystemRecord::CompactionScheduled(12)));
+    }
+
+    #[test]
+    fn a_small_record_costs_seven_bytes_over_its_key_and_value() {
+        let body = Body::Put { key: &[1; 33], age: 100, version: 5, value: &[2; 100] };
+        let len = Record { position: Position::new(10, 0), body }.encode(0, &mut [0; 200]);
+        assert_eq!(len, Some(33 + 100 + 7));
+    }
+}

@@ -1,0 +1,282 @@
+//! Background work: making writes durable, checkpoints, and the chunks of a compaction.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Store;
+use super::open::RootState;
+use super::status::StepTimes;
+use crate::compaction::{Job, Limits, Parts};
+use crate::error::{Error, Result};
+use crate::limits::{CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES};
+use crate::pager::{Checkpoint, Progress};
+use crate::records::Frozen;
+use crate::revision::Revision;
+use crate::scheduler::{Budget, Clock, Deadline, Next, Time};
+use crate::storage::Storage;
+
+use super::CompactionProgress;
+
+/// A host that never calls `run` gets its checkpoints from its writes, when the log is this many times too long.
+const OVERDUE: usize = 4;
+
+/// What is going on between two calls of `run`.
+#[derive(Default)]
+pub(super) struct Background {
+    /// When relaxed writes must be durable.
+    flush_at: Option<Time>,
+    /// When the running compaction may go on.
+    chunk_at: Option<Time>,
+    pub(super) job: Option<Job>,
+    /// How the newest compaction stands.
+    pub(super) progress: Option<CompactionProgress>,
+    checkpoint: Option<Running>,
+    /// A compaction met damage: it is not tried again until the store is opened anew.
+    stalled: Option<Error>,
+    pub(super) steps: StepTimes,
+}
+
+impl Background {
+    /// Records that the running compaction holds.
+    pub(super) fn job_len(&self) -> usize {
+        self.job.as_ref().map_or(0, |job| job.waiting().count())
+    }
+}
+
+/// A checkpoint that is being written.
+struct Running {
+    pager: Checkpoint,
+    records: Frozen,
+    root: RootState,
+    /// The revision that is finished once this checkpoint is durable.
+    finishes: Option<u64>,
+}
+
+impl<S: Storage> Store<S> {
+    /// Works on what is due in the background, for at most the budget plus about one page's work, and answers when it wants
+    /// to be called again. With nothing to do it costs a few nanoseconds.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails, after which the store refuses to write; [`Error::Corrupt`] if a compaction
+    /// meets a damaged page, after which it rests until the store is opened again.
+    pub fn run(&mut self, clock: &impl Clock, budget: Budget) -> Result<Next> {
+        if self.failed.is_some() {
+            return Ok(Next::Idle);
+        }
+        let deadline = Deadline::start(clock, budget);
+        let start = deadline.now();
+        let result = self.run_until(&deadline);
+        self.background.steps.note(deadline.now().since(start));
+        result
+    }
+
+    fn run_until<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
+        loop {
+            let step = self.step(deadline);
+            let next = match step {
+                Err(Error::Corrupt { .. }) => step?,
+                other => self.noting_failure(other)?,
+            };
+            if !next.is_ready() || deadline.has_passed() {
+                return Ok(next);
+            }
+        }
+    }
+
+    /// The most urgent unit of work.
+    fn step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
+        let now = deadline.now();
+        let flush = self.flush_if_due(now)?;
+        if self.background.checkpoint.is_some() {
+            self.checkpoint_step()?;
+            return Ok(Next::Now);
+        }
+        self.pager.release();
+        if self.wants_checkpoint() {
+            self.begin_checkpoint(None)?;
+            return Ok(Next::Now);
+        }
+        Ok(flush.earlier(self.compaction_step(deadline)?))
+    }
+
+    fn flush_if_due(&mut self, now: Time) -> Result<Next> {
+        if self.durable_revision == self.revision {
+            self.background.flush_at = None;
+            return Ok(Next::Idle);
+        }
+        let due = *self.background.flush_at.get_or_insert_with(|| now.after(self.options.flush_interval));
+        if now < due {
+            return Ok(Next::At(due));
+        }
+        self.flush()?;
+        Ok(Next::Idle)
+    }
+
+    /// Makes every write so far durable, and answers with the newest revision.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails, after which the store refuses to write; [`Error::WritesRefused`].
+    pub fn flush(&mut self) -> Result<Revision> {
+        self.writable()?;
+        let flushed = self.commit_and_sync();
+        self.noting_failure(flushed)?;
+        self.checkpoint_if_overdue()?;
+        Ok(self.revision())
+    }
+
+    fn commit_and_sync(&mut self) -> Result<()> {
+        if self.records.has_uncommitted() || self.durable_revision != self.revision {
+            self.records.commit(&mut self.pager)?;
+            self.pager.sync()?;
+        }
+        self.durable_revision = self.revision;
+        self.background.flush_at = None;
+        Ok(())
+    }
+
+    fn wants_checkpoint(&self) -> bool {
+        let (pages, superseded) = self.pager.log_pages();
+        // Pages that a snapshot holds do not come back by a checkpoint, so they must not ask for one again and again.
+        let pending = self.pager.releasable_pages();
+        pages >= CHECKPOINT_LOG_PAGES
+            || superseded >= CHECKPOINT_SUPERSEDED_PAGES
+            || (pending >= CHECKPOINT_PENDING_PAGES && self.background.job.is_some())
+    }
+
+    pub(super) fn checkpoint_if_overdue(&mut self) -> Result<()> {
+        let (pages, superseded) = self.pager.log_pages();
+        if pages >= OVERDUE * CHECKPOINT_LOG_PAGES || superseded >= OVERDUE * CHECKPOINT_SUPERSEDED_PAGES {
+            return self.checkpoint();
+        }
+        Ok(())
+    }
+
+    /// Names the whole state in a meta slot, so that opening is quick and freed pages can be used again. It happens by
+    /// itself in [`Store::run`]; this does it at once.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails, after which the store refuses to write; [`Error::WritesRefused`].
+    pub fn checkpoint(&mut self) -> Result<()> {
+        self.writable()?;
+        let done = self.checkpoint_now();
+        self.noting_failure(done)
+    }
+
+    fn checkpoint_now(&mut self) -> Result<()> {
+        while self.background.checkpoint.is_some() {
+            self.checkpoint_step()?;
+        }
+        self.begin_checkpoint(None)?;
+        while self.background.checkpoint.is_some() {
+            self.checkpoint_step()?;
+        }
+        Ok(())
+    }
+
+    fn begin_checkpoint(&mut self, finishes: Option<u64>) -> Result<()> {
+        self.commit_and_sync()?;
+        let records = self.records.freeze(&mut self.pager)?;
+        let pager = self.pager.begin_checkpoint()?;
+        let root = RootState {
+            records: None,
+            revision: self.revision,
+            scheduled: self.compacted,
+            finished: finishes.or(self.finished),
+        };
+        self.background.checkpoint = Some(Running { pager, records, root, finishes });
+        Ok(())
+    }
+
+    /// Writes one page of the checkpoint, or makes it durable.
+    fn checkpoint_step(&mut self) -> Result<()> {
+        let Some(mut running) = self.background.checkpoint.take() else { return Ok(()) };
+        let progress = match running.records.write_node(&mut self.pager)? {
+            Progress::More => Progress::More,
+            Progress::Done => self.pager.write_freelist_page(&mut running.pager)?,
+        };
+        if progress == Progress::More {
+            self.background.checkpoint = Some(running);
+            return Ok(());
+        }
+        let root = RootState { records: Some(running.records.root()), ..running.root };
+        self.pager.finish_checkpoint(running.pager, root.encode())?;
+        if let Some(finished) = running.finishes {
+            self.finished = Some(finished);
+            if let Some(progress) = self.background.progress.as_mut()
+                && progress.revision.get() == finished
+            {
+                progress.is_finished = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn compaction_step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
+        if self.background.stalled.is_some() {
+            return Ok(Next::Idle);
+        }
+        let now = deadline.now();
+        let Some(revision) = self.queue.front().copied() else { return Ok(Next::Idle) };
+        if let Some(at) = self.background.chunk_at
+            && now < at
+        {
+            return Ok(Next::At(at));
+        }
+        let mut job = match self.background.job.take() {
+            Some(job) => job,
+            None => Job::new(revision, &self.dead),
+        };
+        let before = job.removed();
+        let limits = Limits { records: self.options.compaction_batch_limit, deadline };
+        let mut parts = Parts {
+            pager: &mut self.pager,
+            records: &mut self.records,
+            index: &mut self.index,
+            dead: &mut self.dead,
+        };
+        let chunk = job.chunk(&mut parts, &limits);
+        self.record_count -= job.removed() - before;
+        self.note_progress(&job);
+        self.background.job = Some(job);
+        match chunk {
+            Err(error @ Error::Corrupt { .. }) => {
+                self.background.stalled = Some(error.clone());
+                Err(error)
+            }
+            Err(error) => Err(error),
+            Ok(Progress::More) => Ok(self.pause(deadline.now())),
+            Ok(Progress::Done) => {
+                self.background.job = None;
+                self.background.chunk_at = None;
+                self.queue.pop_front();
+                self.begin_checkpoint(Some(revision))?;
+                Ok(Next::Now)
+            }
+        }
+    }
+
+    /// The pause after a chunk, counted from its end, so that slow chunks do not eat it up.
+    fn pause(&mut self, end: Time) -> Next {
+        if self.options.compaction_pause == Duration::ZERO {
+            return Next::Now;
+        }
+        let at = end.after(self.options.compaction_pause);
+        self.background.chunk_at = Some(at);
+        Next::At(at)
+    }
+
+    fn note_progress(&mut self, job: &Job) {
+        self.background.progress = Some(CompactionProgress {
+            revision: Revision::new(job.revision()),
+            removed: job.removed(),
+            total: job.total(),
+            pages_freed: job.pages_freed(),
+            is_finished: false,
+        });
+    }
+
+    /// Dead records that the running compaction holds, for [`Store::check`].
+    pub(super) fn waiting_dead(&self) -> Vec<crate::revision::Position> {
+        self.background.job.iter().flat_map(Job::waiting).collect()
+    }
+}

@@ -1,0 +1,160 @@
+//! The whole-store check: every page, every record, and everything in memory against them.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{CheckReport, Store};
+use crate::error::{Error, PageKind, Result};
+use crate::index::Change;
+use crate::pager::PageId;
+use crate::records::{Body, Records, with_key};
+use crate::revision::Position;
+use crate::storage::Storage;
+
+/// What the records say: position and change of each, by key.
+type Histories = alloc::collections::BTreeMap<Vec<u8>, Vec<(Position, Change)>>;
+
+impl<S: Storage> Store<S> {
+    /// Reads the whole store and compares it with what is in memory: every page's checksum and its place (reachable,
+    /// pending or free, exactly one of them), the order of keys and positions, the index against the records, the counts, the
+    /// dead records. Costs reading everything, and memory for all keys.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] says what does not hold; [`Error::Storage`] if something can't be read.
+    pub fn check(&self) -> Result<CheckReport> {
+        let broken = |what: String| Error::corrupt(0, PageKind::Meta, what);
+        self.records.tree().check().map_err(|what| broken(what.into()))?;
+        self.index.check().map_err(broken)?;
+        self.dead.check().map_err(broken)?;
+        let mut reachable: Vec<PageId> = self.pager.own_pages().collect();
+        reachable.extend(self.records.tree().branch_pages());
+        reachable.extend(self.records.tree().leaves().map(|leaf| PageId::new(leaf.place.page)));
+        reachable.extend(self.records.open_page());
+        reachable.extend(self.records.full_pages());
+        let mut histories = Histories::new();
+        let mut records = 0;
+        self.records.source().for_each(self.pager.pages(), |record, _page| {
+            reachable.extend(Records::verified_overflow(self.pager.pages(), &record.body)?);
+            if !matches!(record.body, Body::System(_)) {
+                records += 1;
+                let key = with_key(self.pager.pages(), &record.body, <[u8]>::to_vec)?;
+                let change = match record.body.generation(record.position.main) {
+                    Some(_) => Change::Put,
+                    None => Change::Tombstone,
+                };
+                histories.entry(key).or_default().push((record.position, change));
+            }
+            Ok(())
+        })?;
+        self.check_index(&histories).map_err(broken)?;
+        self.check_dead(&histories).map_err(broken)?;
+        if records != self.record_count {
+            return Err(broken(format!("{records} records are stored and {} counted", self.record_count)));
+        }
+        let pending_pages = self.check_pages(&mut reachable).map_err(broken)?;
+        Ok(CheckReport {
+            keys: histories.len() as u64,
+            records,
+            reachable_pages: reachable.len() as u64,
+            pending_pages,
+            free_pages: u64::from(self.pager.free_pages()),
+        })
+    }
+
+    /// Every page is reachable, pending or free, and only one of them. The three make up all pages, so that it is enough to
+    /// compare the first two with what is marked as used, and to find none twice.
+    fn check_pages(&self, reachable: &mut [PageId]) -> core::result::Result<u64, String> {
+        reachable.sort_unstable();
+        if let Some([page, _]) = reachable.array_windows().find(|[one, other]| one == other) {
+            return Err(format!("page {} is reached twice", page.get()));
+        }
+        if !self.pager.used_pages().eq(reachable.iter().copied()) {
+            let used: BTreeSet<PageId> = self.pager.used_pages().collect();
+            let reached: BTreeSet<PageId> = reachable.iter().copied().collect();
+            let differ: Vec<u32> =
+                used.symmetric_difference(&reached).take(10).map(|page| page.get()).collect();
+            return Err(format!("these pages are either used or reachable, but not both: {differ:?}"));
+        }
+        let pending: BTreeSet<PageId> = self.pager.pending().collect();
+        if pending.len() != self.pager.pending_pages() {
+            return Err("a page is pending twice".into());
+        }
+        if let Some(page) = pending.iter().find(|page| reachable.binary_search(page).is_ok()) {
+            return Err(format!("page {} is pending and reachable", page.get()));
+        }
+        let accounted = reachable.len() + pending.len() + self.pager.free_pages() as usize;
+        if accounted != self.pager.file_pages() as usize {
+            return Err(format!("{accounted} pages are accounted for, of {}", self.pager.file_pages()));
+        }
+        Ok(pending.len() as u64)
+    }
+
+    /// The index names records that are there, and leaves out none but those that a compaction is removing.
+    fn check_index(&self, histories: &Histories) -> core::result::Result<(), String> {
+        let compacted = self.compacted.unwrap_or(0);
+        let mut keys = 0;
+        for (key, steps) in self.index.iter_entries() {
+            keys += 1;
+            let stored = histories.get(key).map_or(&[][..], Vec::as_slice);
+            let named: Vec<(Position, Change)> =
+                steps.iter().map(|step| (step.position, step.change)).collect();
+            let kept: Vec<(Position, Change)> = survivors(stored, compacted);
+            let is_suffix = stored.ends_with(&named) && named.ends_with(&kept);
+            if !is_suffix {
+                return Err(format!(
+                    "the index has {named:?} of {:?}, stored are {stored:?}",
+                    String::from_utf8_lossy(key)
+                ));
+            }
+        }
+        let living = histories.values().filter(|steps| !survivors(steps, compacted).is_empty()).count();
+        if keys < living {
+            return Err(format!("the index has {keys} keys, and {living} have records"));
+        }
+        Ok(())
+    }
+
+    /// The list of the dead and the running compaction's batch are exactly the stored records that have died.
+    fn check_dead(&self, histories: &Histories) -> core::result::Result<(), String> {
+        let mut died: Vec<(Position, u64)> = histories.values().flat_map(|steps| deaths(steps)).collect();
+        died.sort_unstable();
+        let waiting = self.waiting_dead();
+        let mut listed: Vec<(Position, u64)> =
+            self.dead.iter().map(|dead| (dead.position, dead.death)).collect();
+        for position in waiting {
+            let death = died.iter().find(|(other, _)| *other == position).map(|(_, death)| *death);
+            listed.push((
+                position,
+                death.ok_or_else(|| format!("record {position} is to be removed and has not died"))?,
+            ));
+        }
+        listed.sort_unstable();
+        if listed != died {
+            return Err(format!("{} records are listed as dead, {} have died", listed.len(), died.len()));
+        }
+        Ok(())
+    }
+}
+
+/// When each of a key's records died, those that live left out.
+fn deaths(steps: &[(Position, Change)]) -> Vec<(Position, u64)> {
+    let next = steps.iter().skip(1).map(Some).chain([None]);
+    let death = |((position, change), next): (&(Position, Change), Option<&(Position, Change)>)| match change
+    {
+        Change::Tombstone => Some((*position, position.main + 1)),
+        Change::Put => next.map(|(next, _)| (*position, next.main)),
+    };
+    steps.iter().zip(next).filter_map(death).collect()
+}
+
+/// What compaction to a revision keeps of a key's records.
+fn survivors(steps: &[(Position, Change)], compacted: u64) -> Vec<(Position, Change)> {
+    let died: BTreeSet<Position> = deaths(steps)
+        .into_iter()
+        .filter(|(_, death)| *death <= compacted)
+        .map(|(position, _)| position)
+        .collect();
+    steps.iter().filter(|(position, _)| !died.contains(position)).copied().collect()
+}

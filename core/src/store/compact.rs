@@ -1,0 +1,59 @@
+//! Asking for a compaction.
+
+use super::{CompactionProgress, Store};
+use crate::error::{Error, Result};
+use crate::records::{Body, Record, SystemRecord};
+use crate::revision::{Position, Revision};
+use crate::storage::Storage;
+
+/// A compaction that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// The revision compacted to: the oldest that can be read from now on.
+    pub revision: Revision,
+}
+
+impl<S: Storage> Store<S> {
+    /// Gives up the history before a revision. Returns at once: from now on nothing below `revision` can be read, also after
+    /// a crash, and [`Store::run`] removes what no longer matters, in chunks.
+    ///
+    /// Kept are, for each key, everything after `revision` and the newest version at or before it, unless that is a
+    /// delete before it. The newest value of a key is never removed.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] if the store is already compacted to `revision` or later, [`Error::FutureRevision`], both with
+    /// nothing changed; [`Error::Storage`] if the storage fails, after which the store refuses to write.
+    pub fn compact(&mut self, revision: impl Into<Revision>) -> Result<Compaction> {
+        let revision = revision.into();
+        if let Some(compacted) = self.compacted
+            && revision.get() <= compacted
+        {
+            return Err(Error::Compacted { requested: revision, compacted: Revision::new(compacted) });
+        }
+        if revision.get() > self.revision {
+            return Err(Error::FutureRevision { requested: revision, current: self.revision() });
+        }
+        self.writable()?;
+        // The engine's own records take positions after the revision's last change and no revision of their own.
+        let last = self.records.last();
+        let position =
+            Position::new(self.revision, if last.main == self.revision { last.sub + 1 } else { 0 });
+        let body = Body::System(SystemRecord::CompactionScheduled(revision.get()));
+        self.records.append(&Record { position, body });
+        self.compacted = Some(revision.get());
+        self.flush()?;
+        self.queue.push_back(revision.get());
+        if self.background.job.is_none() {
+            let total = self.dead.count_dead_by(revision.get()) as u64;
+            self.background.progress =
+                Some(CompactionProgress { revision, removed: 0, total, pages_freed: 0, is_finished: false });
+        }
+        Ok(Compaction { revision })
+    }
+
+    /// How far the compaction is that runs now or ran last since the store was opened.
+    #[must_use]
+    pub fn compaction(&self) -> Option<CompactionProgress> {
+        self.background.progress
+    }
+}

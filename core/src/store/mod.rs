@@ -1,0 +1,218 @@
+//! The public face: a store, its snapshots and transactions.
+
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+mod background;
+mod check;
+mod compact;
+mod entry;
+mod keys;
+mod open;
+mod options;
+mod reader;
+mod snapshot;
+mod status;
+mod txn;
+mod txn_types;
+mod write;
+
+pub use compact::Compaction;
+pub use entry::{Entry, RangeResult};
+pub use keys::Keys;
+pub use options::{Durability, Options};
+pub use reader::{RangeIter, RangeRequest};
+pub use snapshot::Snapshot;
+pub use status::{CheckReport, CompactionProgress, Status};
+pub use txn::Txn;
+pub use txn_types::{Compare, CompareNumber, CompareValue, Op, OpOutcome, ReadOp, TxnOutcome};
+pub use write::{Deleted, Written};
+
+use background::Background;
+
+use crate::compaction::DeadList;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::pager::Pager;
+use crate::records::Records;
+use crate::revision::Revision;
+use crate::storage::Storage;
+use reader::Reader;
+
+/// A multi-version key-value store.
+///
+/// It belongs to one owner and has no thread and no clock: the host calls [`Store::run`] from its loop to let background work
+/// happen.
+///
+/// ```
+/// use palimpsest_kv::{Budget, Options, Store, SystemClock, storage::MemoryStorage};
+///
+/// let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+/// let first = store.put("users/1", "Ada")?.revision;
+/// store.put("users/1", "Ada Lovelace")?;
+///
+/// assert_eq!(store.get("users/1")?.unwrap().value(), b"Ada Lovelace");
+/// assert_eq!(store.read_at(first)?.get("users/1")?.unwrap().value(), b"Ada");
+///
+/// store.compact(store.revision())?;
+/// let clock = SystemClock::new();
+/// while store.run(&clock, Budget::millis(2))?.is_ready() {}
+/// assert!(store.read_at(first).is_err(), "its history is gone");
+/// # Ok::<(), palimpsest_kv::Error>(())
+/// ```
+///
+/// Invariants, all of them checked by [`Store::check`]:
+/// - the index names exactly the records that are not dead by the compacted revision, and they are where it says;
+/// - the dead list and the running compaction's batch are exactly the records that have died and are not removed;
+/// - every page is exactly one of reachable, pending and free.
+pub struct Store<S: Storage> {
+    options: Options,
+    pager: Pager<S>,
+    records: Records,
+    index: Index,
+    dead: DeadList,
+    /// The newest revision.
+    revision: u64,
+    /// Everything up to this revision is durable.
+    durable_revision: u64,
+    /// What compaction was last asked for; nothing below can be read.
+    compacted: Option<u64>,
+    /// The last compaction that is done.
+    finished: Option<u64>,
+    /// Records stored, dead ones included.
+    record_count: u64,
+    /// Compactions that are asked for and not finished, oldest first; the first may be under way.
+    queue: VecDeque<u64>,
+    background: Background,
+    /// Why the store refuses to write: what the storage said.
+    failed: Option<String>,
+}
+
+impl<S: Storage> fmt::Debug for Store<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store")
+            .field("revision", &self.revision)
+            .field("compacted", &self.compacted)
+            .field("keys", &self.index.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Storage> Store<S> {
+    fn reader(&self) -> Reader<'_, S> {
+        Reader {
+            pages: self.pager.pages(),
+            source: self.records.source(),
+            index: &self.index,
+            current: self.revision,
+            compacted: self.compacted,
+        }
+    }
+
+    /// The newest revision: 1 for a store that nothing was written to.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        Revision::new(self.revision)
+    }
+
+    /// The newest revision that is there after a crash, with all before it.
+    #[must_use]
+    pub fn durable_revision(&self) -> Revision {
+        Revision::new(self.durable_revision)
+    }
+
+    /// The oldest revision that can be read; `None` before the first compaction.
+    #[must_use]
+    pub fn compacted(&self) -> Option<Revision> {
+        self.compacted.map(Revision::new)
+    }
+
+    /// The key's newest value, `None` if the key does not exist. Costs a lookup in the index and one page.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Entry>> {
+        self.reader().get(key.as_ref(), self.revision)
+    }
+
+    /// Keys in order, with their newest values or those of an earlier revision; see [`RangeRequest`].
+    pub fn range(&self, keys: impl Into<Keys>) -> RangeRequest<'_, S> {
+        RangeRequest::new(self.reader(), keys.into(), None)
+    }
+
+    /// The store as it is now. Costs O(1).
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot<S> {
+        Snapshot::new(self, self.revision)
+    }
+
+    /// The store as it was at a revision. Costs O(1).
+    ///
+    /// # Errors
+    /// [`Error::Compacted`], [`Error::FutureRevision`].
+    pub fn read_at(&self, revision: impl Into<Revision>) -> Result<Snapshot<S>> {
+        let revision = self.reader().check(Some(revision.into()))?;
+        Ok(Snapshot::new(self, revision))
+    }
+
+    /// The store in numbers. Costs O(1).
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage does not say how long it is.
+    pub fn status(&self) -> Result<Status> {
+        let page_bytes = self.pager.page_bytes();
+        let free_pages = u64::from(self.pager.free_pages());
+        let waiting = self.background.job_len();
+        Ok(Status {
+            revision: self.revision(),
+            durable_revision: self.durable_revision(),
+            compacted: self.compacted(),
+            scheduled: self.compacted(),
+            finished: self.finished.map(Revision::new),
+            live_keys: self.index.live_len(),
+            keys: self.index.len() as u64,
+            records: self.record_count,
+            dead_records: (self.dead.len() + waiting) as u64,
+            page_bytes,
+            file_bytes: self.pager.pages().storage_bytes()?,
+            used_bytes: (u64::from(self.pager.file_pages()) - free_pages) * page_bytes as u64,
+            free_pages,
+            pending_pages: self.pager.pending_pages() as u64,
+            snapshots: self.pager.snapshots() as u64,
+            checkpoints: self.pager.checkpoints(),
+            cache_bytes: self.pager.pages().cached_bytes() as u64,
+            longest_step_micros: self.background.steps.longest_micros,
+        })
+    }
+
+    /// Makes everything durable, writes a checkpoint, and gives the storage back, `None` if a snapshot still reads from it.
+    ///
+    /// A store that is dropped instead loses nothing that was durable, and takes longer to open.
+    ///
+    /// # Errors
+    /// [`Error::Storage`], [`Error::WritesRefused`].
+    pub fn close(mut self) -> Result<Option<S>> {
+        self.checkpoint()?;
+        Ok(self.pager.into_storage())
+    }
+
+    /// # Errors
+    /// [`Error::WritesRefused`] after a failure that left it unknown what is durable.
+    fn writable(&self) -> Result<()> {
+        match &self.failed {
+            Some(reason) => Err(Error::WritesRefused { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers a failure of the storage, after which nothing is written any more.
+    fn noting_failure<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error @ (Error::Storage { .. } | Error::Corrupt { .. })) = &result
+            && self.failed.is_none()
+        {
+            self.failed = Some(error.to_string());
+        }
+        result
+    }
+}

@@ -1,0 +1,211 @@
+//! Putting and deleting: every check before the first change.
+
+use alloc::vec::Vec;
+
+use super::Store;
+use super::keys::Keys;
+use super::options::Durability;
+use crate::error::{Error, Result};
+use crate::limits::MAX_UNWRITTEN_LEAVES;
+use crate::records::{Body, Record, Records, Room};
+use crate::revision::{Position, Revision};
+use crate::storage::Storage;
+
+/// What a put answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The revision of the put.
+    pub revision: Revision,
+}
+
+/// What a delete answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// The store's revision after it; that before it if there was nothing to delete.
+    pub revision: Revision,
+    /// How many keys were deleted.
+    pub deleted: u64,
+}
+
+/// A change whose bytes have a place, so that making it can't fail.
+pub(super) enum Ready<'a> {
+    Put { key: &'a [u8], value: &'a [u8], room: Room },
+    Delete { key: Vec<u8>, room: Room },
+}
+
+impl Ready<'_> {
+    fn room(&self) -> &Room {
+        match self {
+            Self::Put { room, .. } | Self::Delete { room, .. } => room,
+        }
+    }
+}
+
+/// The transaction that is being written: its revision, and the place of its next change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Writing {
+    pub(super) main: u64,
+    pub(super) sub: u32,
+}
+
+impl<S: Storage> Store<S> {
+    /// Writes a value under a key. With [`Durability::Strict`] it is durable when this returns. Costs a lookup and an
+    /// insert in the index.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`], [`Error::KeyTooLarge`], [`Error::ValueTooLarge`] with nothing changed; [`Error::Storage`] if
+    /// the storage fails, after which the store refuses to write.
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Written> {
+        let (key, value) = (key.as_ref(), value.as_ref());
+        self.check_key(key)?;
+        self.check_value(value)?;
+        let mut writing = self.begin_write()?;
+        let room = Records::make_room(&mut self.pager, key, value);
+        let room = self.noting_failure(room)?;
+        self.make(Ready::Put { key, value, room }, &mut writing);
+        self.end_write(writing)?;
+        Ok(Written { revision: self.revision() })
+    }
+
+    /// Deletes one key or an interval. The keys' history stays readable until it is compacted. A delete that finds nothing
+    /// takes no revision.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`] with nothing changed; [`Error::Storage`] if the storage fails, after which the store
+    /// refuses to write.
+    pub fn delete(&mut self, keys: impl Into<Keys>) -> Result<Deleted> {
+        let keys = keys.into();
+        self.check_keys(&keys)?;
+        let mut writing = self.begin_write()?;
+        let ready = self.ready_deletes(&keys);
+        let ready = self.noting_failure(ready)?;
+        let deleted = ready.len() as u64;
+        ready.into_iter().for_each(|change| self.make(change, &mut writing));
+        self.end_write(writing)?;
+        Ok(Deleted { revision: self.revision(), deleted })
+    }
+
+    /// # Errors
+    /// [`Error::EmptyKey`], [`Error::KeyTooLarge`].
+    pub(super) fn check_key(&self, key: &[u8]) -> Result<()> {
+        if key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
+        if key.len() > self.options.max_key_bytes {
+            return Err(Error::KeyTooLarge { bytes: key.len(), limit: self.options.max_key_bytes });
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`Error::ValueTooLarge`].
+    pub(super) fn check_value(&self, value: &[u8]) -> Result<()> {
+        if value.len() > self.options.max_value_bytes {
+            return Err(Error::ValueTooLarge { bytes: value.len(), limit: self.options.max_value_bytes });
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`Error::EmptyKey`] for one key that is empty.
+    pub(super) fn check_keys(&self, keys: &Keys) -> Result<()> {
+        match keys.single() {
+            Some([]) => Err(Error::EmptyKey),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// # Errors
+    /// [`Error::WritesRefused`], [`Error::RevisionsExhausted`].
+    pub(super) fn begin_write(&self) -> Result<Writing> {
+        self.writable()?;
+        if self.revision >= Revision::LAST.get() {
+            return Err(Error::RevisionsExhausted);
+        }
+        Ok(Writing { main: self.revision + 1, sub: 0 })
+    }
+
+    /// The deletes of all keys of an interval that exist now.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if a long key finds no room; nothing has changed then.
+    pub(super) fn ready_deletes<'a>(&mut self, keys: &Keys) -> Result<Vec<Ready<'a>>> {
+        let Some(bounds) = keys.bounds() else { return Ok(Vec::new()) };
+        let found: Vec<Vec<u8>> = self.index.range(bounds, u64::MAX).map(|(key, _)| key.to_vec()).collect();
+        let mut ready = Vec::with_capacity(found.len());
+        for key in found {
+            match Records::make_room(&mut self.pager, &key, &[]) {
+                Ok(room) => ready.push(Ready::Delete { key, room }),
+                Err(error) => {
+                    self.abandon(&ready)?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Gives back the room of changes that are not made.
+    ///
+    /// # Errors
+    /// Those of reading a list of pages.
+    pub(super) fn abandon(&mut self, ready: &[Ready<'_>]) -> Result<()> {
+        ready.iter().try_for_each(|change| Records::give_back(&mut self.pager, change.room()))
+    }
+
+    /// Makes a change in memory: the index, the open leaf, and the list of the dead.
+    pub(super) fn make(&mut self, change: Ready<'_>, writing: &mut Writing) {
+        let position = Position::new(writing.main, writing.sub);
+        let replaced = match change {
+            Ready::Put { key, value, room } => {
+                let effect = self.index.put(key, position);
+                let (version, age) = (effect.version, writing.main - effect.created);
+                let body = match room {
+                    Room::Inline => Body::Put { key, age, version, value },
+                    Room::LongValue(chain) => Body::LongValue { key, age, version, chain },
+                    Room::LongKey(chain) => {
+                        let key_bytes = u32::try_from(key.len()).unwrap_or(u32::MAX);
+                        Body::LongKey { key_bytes, age, version, chain }
+                    }
+                };
+                self.records.append(&Record { position, body });
+                effect.replaced
+            }
+            Ready::Delete { key, room } => {
+                let Some(replaced) = self.index.delete(&key, position) else { return };
+                let body = match room {
+                    Room::Inline => Body::Tombstone { key: &key },
+                    Room::LongValue(chain) | Room::LongKey(chain) => Body::LongTombstone { chain },
+                };
+                self.records.append(&Record { position, body });
+                self.dead.push(position, writing.main + 1);
+                Some(replaced)
+            }
+        };
+        if let Some(replaced) = replaced {
+            self.dead.push(replaced, writing.main);
+        }
+        self.record_count += 1;
+        writing.sub += 1;
+    }
+
+    /// Ends a transaction: if it changed anything the revision is taken, and made durable as the options say.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails.
+    pub(super) fn end_write(&mut self, writing: Writing) -> Result<()> {
+        if writing.sub == 0 {
+            return Ok(());
+        }
+        self.revision = writing.main;
+        match self.options.durability {
+            Durability::Strict => self.flush().map(|_| ()),
+            Durability::Relaxed if self.records.unwritten_leaves() >= MAX_UNWRITTEN_LEAVES => {
+                let written = self.records.commit(&mut self.pager);
+                self.noting_failure(written)?;
+                self.checkpoint_if_overdue()
+            }
+            Durability::Relaxed => Ok(()),
+        }
+    }
+}
