@@ -13,7 +13,7 @@ use super::freelist::{self, Freelist};
 use super::log::Log;
 use super::meta::{Identity, LogStart, META_BYTES, META_PAGES, Meta};
 use super::page::PageId;
-use super::{Cache, Pager, Pages, Space};
+use super::{Pager, Pages, Space};
 use crate::error::{Error, Result};
 use crate::limits::{MAX_PAGE_BYTES, MIN_PAGE_BYTES};
 use crate::storage::Storage;
@@ -42,20 +42,20 @@ impl<S: Storage> Pager<S> {
     pub(crate) fn open(storage: S, new: NewStore, cache_bytes: usize) -> Result<(Self, Option<Vec<u8>>)> {
         match find_meta(&storage)? {
             Some(found) => {
-                let pages = Pages { storage, cache: Cache::new(cache_bytes), identity: found.identity };
+                let pages = Pages::new(storage, found.identity, cache_bytes)?;
                 let (pager, root) = Self::open_found(pages, found.meta, found.slot)?;
                 Ok((pager, (!root.is_empty()).then_some(root)))
             }
             None => {
                 let identity = Identity { store_id: new.store_id, page_bytes: new.page_bytes };
-                let pages = Pages { storage, cache: Cache::new(cache_bytes), identity };
+                let pages = Pages::new(storage, identity, cache_bytes)?;
                 Ok((Self::create(pages)?, None))
             }
         }
     }
 
     fn open_found(pages: Pages<S>, meta: Meta, slot: u32) -> Result<(Self, Vec<u8>)> {
-        let length = pages.storage.len()? / pages.page_bytes() as u64;
+        let length = pages.len();
         let bits = freelist::bits_per_page(pages.page_bytes());
         let mut pager = Self {
             pages: Arc::new(pages),
@@ -71,8 +71,8 @@ impl<S: Storage> Pager<S> {
         }
         pager.load_freelist(meta.freelist)?;
         pager.space.forget_changes();
-        pager.space.grow(u32::try_from(length).unwrap_or(u32::MAX));
-        if meta.checkpoint == 0 && length <= u64::from(META_PAGES) {
+        pager.space.grow(length);
+        if meta.checkpoint == 0 && length <= META_PAGES {
             pager.grow()?;
         }
         Ok((pager, meta.root))

@@ -9,6 +9,7 @@
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 mod bitmap;
 mod cache;
@@ -51,9 +52,21 @@ pub(crate) struct Pages<S> {
     storage: S,
     cache: Cache,
     identity: Identity,
+    /// The storage's length in pages, so that no read needs to ask for it.
+    len: AtomicU32,
 }
 
 impl<S: Storage> Pages<S> {
+    fn new(storage: S, identity: Identity, cache_bytes: usize) -> Result<Self> {
+        let len = u32::try_from(storage.len()? / identity.page_bytes as u64).unwrap_or(u32::MAX);
+        Ok(Self { storage, cache: Cache::new(cache_bytes), identity, len: AtomicU32::new(len) })
+    }
+
+    /// The storage's length in whole pages.
+    fn len(&self) -> u32 {
+        self.len.load(Ordering::Acquire)
+    }
+
     pub(crate) fn page_bytes(&self) -> usize {
         self.identity.page_bytes
     }
@@ -99,26 +112,21 @@ impl<S: Storage> Pages<S> {
 
     /// A page as it is, `None` if it lies beyond the end.
     fn load_unverified(&self, id: PageId) -> Result<Option<Page>> {
-        let offset = self.offset(id);
-        if offset + self.page_bytes() as u64 > self.storage.len()? {
+        if id.get() >= self.len() {
             return Ok(None);
         }
         let mut page: Page = vec![0; self.page_bytes()].into();
-        self.storage.read(offset, page_mut(&mut page))?;
+        self.storage.read(self.offset(id), page_mut(&mut page))?;
         Ok(Some(page))
     }
 
-    /// Reads a run of overflow pages, which have no header: their checksum is with whoever names them.
+    /// Reads a run of overflow pages, which have no header: their checksum is with whoever names them. The caller has
+    /// made sure that they lie within the storage.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if the checksum does not match, [`Error::Storage`] if the run can't be read.
     pub(crate) fn load_run(&self, start: PageRef, buffer: &mut [u8]) -> Result<()> {
-        let offset = self.offset(PageId::new(start.page));
-        if offset + buffer.len() as u64 > self.storage.len()? {
-            let what = "it lies beyond the end of the storage";
-            return Err(Error::corrupt(start.page, PageKind::Overflow, what));
-        }
-        self.storage.read(offset, buffer)?;
+        self.storage.read(self.offset(PageId::new(start.page)), buffer)?;
         if checksum(self.store_id(), start.page, buffer) != start.checksum {
             let what = "the checksum does not match its content";
             return Err(Error::corrupt(start.page, PageKind::Overflow, what));
@@ -127,12 +135,13 @@ impl<S: Storage> Pages<S> {
     }
 
     /// Whether so many pages from `start` on lie within the storage.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] if the storage does not say how long it is.
-    pub(crate) fn has_run(&self, start: PageId, pages: u32) -> Result<bool> {
-        let end = (u64::from(start.get()) + u64::from(pages)) * self.page_bytes() as u64;
-        Ok(end <= self.storage.len()?)
+    pub(crate) fn has_run(&self, start: PageId, pages: u32) -> bool {
+        start.get().checked_add(pages).is_some_and(|end| end <= self.len())
+    }
+
+    /// More pages than this there can't be.
+    pub(crate) fn most_pages(&self) -> u32 {
+        self.len()
     }
 
     pub(crate) fn storage_bytes(&self) -> Result<u64> {
@@ -191,6 +200,10 @@ impl<S: Storage> Pager<S> {
         if let Some(page) = self.space.allocate() {
             return Ok(page);
         }
+        self.release();
+        if let Some(page) = self.space.allocate() {
+            return Ok(page);
+        }
         self.grow()?;
         self.space.allocate().ok_or_else(|| Error::Storage {
             operation: "grow",
@@ -228,6 +241,7 @@ impl<S: Storage> Pager<S> {
         let grown = pages.saturating_add((pages / 32).clamp(MIN_GROWTH, MAX_GROWTH));
         self.pages.storage.set_len(u64::from(grown) * self.page_bytes() as u64)?;
         self.space.grow(grown);
+        self.pages.len.store(grown, Ordering::Release);
         Ok(())
     }
 
@@ -327,6 +341,11 @@ impl<S: Storage> Pager<S> {
     /// The pages that the pager itself reaches: meta slots, the freelist, the place of the next commit.
     pub(crate) fn own_pages(&self) -> impl Iterator<Item = PageId> + '_ {
         (0..META_PAGES).map(PageId::new).chain(self.freelist.pages()).chain([self.log.next])
+    }
+
+    /// Whether a page is marked as used.
+    pub(crate) fn is_used(&self, page: PageId) -> bool {
+        self.space.is_used(page)
     }
 
     /// The pages that are marked as used, ascending.

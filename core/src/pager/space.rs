@@ -244,6 +244,10 @@ impl Space {
         &self.readers
     }
 
+    pub(super) fn is_used(&self, page: PageId) -> bool {
+        self.used.contains(page.get())
+    }
+
     pub(super) fn used(&self) -> impl Iterator<Item = PageId> + '_ {
         self.used.iter().map(PageId::new)
     }

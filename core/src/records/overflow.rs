@@ -148,7 +148,7 @@ fn read_extents<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Arc<[u8]>
     let mut wanted = 0u64;
     for extent in extents {
         // Checked before anything is allocated, so that damage can't ask for more memory than there is storage.
-        if !pages.has_run(PageId::new(extent.start.page), extent.pages)? {
+        if !pages.has_run(PageId::new(extent.start.page), extent.pages) {
             return Err(damaged(extent.start.page, "it lies beyond the end of the storage"));
         }
         wanted += u64::from(extent.pages);

@@ -147,7 +147,8 @@ impl Tree {
         let mut tree = Self::new(pages.page_bytes());
         if let Some(place) = root {
             let page = pages.load(place, PageKind::Branch)?;
-            tree.root = load_node(pages, place, Header::of(&page).level())?;
+            let mut left = pages.most_pages();
+            tree.root = load_node(pages, place, Header::of(&page).level(), &mut left)?;
         }
         if !tree.leaves().is_sorted_by(|a, b| a.first < b.first) {
             let page = root.map_or(0, |root| root.page);
@@ -183,7 +184,12 @@ impl Tree {
     }
 }
 
-fn load_node<S: Storage>(pages: &Pages<S>, place: PageRef, level: u8) -> Result<Arc<Branch>> {
+/// Reads a node and all below it. `left` bounds how many nodes there can be, since pages that name each other in a
+/// tangle could keep this busy for ever.
+fn load_node<S: Storage>(pages: &Pages<S>, place: PageRef, level: u8, left: &mut u32) -> Result<Arc<Branch>> {
+    *left = left.checked_sub(1).ok_or_else(|| {
+        Error::corrupt(place.page, PageKind::Branch, "the tree has more nodes than there are pages")
+    })?;
     let page = pages.load(place, PageKind::Branch)?;
     if Header::of(&page).level() != level {
         let what = format!("its level is {} instead of {level}", Header::of(&page).level());
@@ -195,7 +201,7 @@ fn load_node<S: Storage>(pages: &Pages<S>, place: PageRef, level: u8) -> Result<
     };
     let mut branches = Vec::with_capacity(entries.len());
     for entry in entries {
-        branches.push(BranchRef { first: entry.first, node: load_node(pages, entry.place, below)? });
+        branches.push(BranchRef { first: entry.first, node: load_node(pages, entry.place, below, left)? });
     }
     Ok(Arc::new(Branch::on_page(level, Children::Branches(branches), place)))
 }

@@ -11,7 +11,7 @@ use crate::compaction::DeadList;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
 use crate::pager::{MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed};
-use crate::records::{Body, Leaf, Record, Records, RecordsRoot, SystemRecord, with_key};
+use crate::records::{Body, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
 
@@ -118,13 +118,16 @@ impl<S: Storage> Opening<S> {
         self.pager.end_of_log()
     }
 
-    /// The overflow pages that a commit's records use, `None` if one of them was not written whole: the commit was
+    /// The overflow pages that a commit's new records use, `None` if one of them was not written whole: the commit was
     /// not durable then.
     fn overflow_of(&self, commit: &[Replayed]) -> Result<Option<Vec<PageId>>> {
         let mut found = Vec::new();
         for Replayed { page, place, .. } in commit {
             for record in Leaf::of(page).records() {
-                let record = record.map_err(crate::records::damaged(place.page))?;
+                let record = record.map_err(damaged(place.page))?;
+                if record.position <= self.records.last() {
+                    continue;
+                }
                 match Records::verified_overflow(self.pager.pages(), &record.body) {
                     Ok(pages) => found.extend(pages),
                     Err(Error::Corrupt { .. }) => return Ok(None),
@@ -137,7 +140,7 @@ impl<S: Storage> Opening<S> {
 
     fn take_system_records(&mut self, replayed: &Replayed) -> Result<()> {
         for record in Leaf::of(&replayed.page).records() {
-            let record = record.map_err(crate::records::damaged(replayed.place.page))?;
+            let record = record.map_err(damaged(replayed.place.page))?;
             if let Body::System(SystemRecord::CompactionScheduled(revision)) = record.body {
                 self.scheduled = self.scheduled.max(Some(revision));
             }
@@ -145,7 +148,27 @@ impl<S: Storage> Opening<S> {
         Ok(())
     }
 
+    /// Everything that is reachable must be marked as used, and be reached once: what the freelist says is believed from now
+    /// on, and a page that it gave out by mistake would be overwritten.
+    fn check_pages(&self) -> Result<()> {
+        let tree = self.records.tree();
+        let mut pages: Vec<PageId> = tree.branch_pages();
+        pages.extend(tree.leaves().map(|leaf| PageId::new(leaf.place.page)));
+        pages.extend(self.records.open_page());
+        pages.sort_unstable();
+        let twice = pages.array_windows().find(|[one, other]| one == other).map(|[page, _]| *page);
+        let free = || pages.iter().copied().find(|page| !self.pager.is_used(*page));
+        match twice.or_else(free) {
+            Some(page) => {
+                let what = "it is reached twice, or by a tree and not by the freelist";
+                Err(Error::corrupt(page.get(), PageKind::Freelist, what))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn finish(self, options: Options) -> Result<Store<S>> {
+        self.check_pages()?;
         let loaded = load_index(&self.pager, &self.records)?;
         let revision = self.revision.max(loaded.newest).max(self.scheduled.unwrap_or(0));
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
@@ -185,6 +208,12 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records) -> Result<LoadedI
         }
         loaded.newest = record.position.main;
         loaded.records += 1;
+        for page in Records::overflow_pages(pager.pages(), &record.body)? {
+            if !pager.is_used(page) {
+                let what = "a record uses it, and the freelist says it is free";
+                return Err(Error::corrupt(page.get(), PageKind::Overflow, what));
+            }
+        }
         let pushed = with_key(pager.pages(), &record.body, |key| push(&mut builder, key, record))?;
         let replaced = pushed.map_err(|what| Error::corrupt(page, PageKind::Leaf, what))?;
         if let Some(replaced) = replaced {
