@@ -1,4 +1,74 @@
-//! An embeddable multi-version key-value store: etcd's model of revisions, with history that does not grow for ever.
+//! An embeddable multi-version key-value store: etcd's model of revisions, time travel and transactions, with history that
+//! does not grow for ever.
+//!
+//! ```
+//! use palimpsest_kv::{Budget, Compare, Keys, Op, Options, Store, SystemClock, storage::MemoryStorage};
+//!
+//! let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+//! let first = store.put("users/1", "Ada")?.revision;
+//! store.put("users/1", "Ada Lovelace")?;
+//!
+//! // The newest value, and the one before it.
+//! assert_eq!(store.get("users/1")?.unwrap().value(), b"Ada Lovelace");
+//! assert_eq!(store.read_at(first)?.get("users/1")?.unwrap().value(), b"Ada");
+//!
+//! // Compare and swap; ranges in key order.
+//! store.txn().when(Compare::version("users/1").equals(2)).then([Op::put("users/1/seen", "yes")]).commit()?;
+//! for entry in store.range(Keys::prefix("users/")).limit(10) {
+//!     println!("{:?}", entry?);
+//! }
+//!
+//! // Give up the history before now. The call returns at once; the host's loop does the work in small steps.
+//! store.compact(store.revision())?;
+//! let clock = SystemClock::new();
+//! while store.run(&clock, Budget::millis(2))?.is_ready() { /* and whatever else the program does */ }
+//! # Ok::<(), palimpsest_kv::Error>(())
+//! ```
+//!
+//! # The model
+//!
+//! Every write transaction takes the next *revision*; an empty store is at revision 1. What a transaction changed is found under
+//! its revision for ever after, or until history is compacted past it. Reading "at revision r" shows the store exactly
+//! as it was when r was the newest.
+//!
+//! A key's life from its creation to its deletion is a *generation*. Within it each put raises the key's *version*, from 1 on. A
+//! delete writes a *tombstone*; a put after that begins a new generation. Take one key, written in these revisions:
+//!
+//! | revision | 2 | 3 | 4 | 5 | 6 |
+//! | --- | --- | --- | --- | --- | --- |
+//! | change | put | put | delete | put | delete |
+//! | version | 1 | 2 | | 1 | |
+//! | create revision | 2 | 2 | | 5 | |
+//!
+//! # Compaction
+//!
+//! [`Store::compact`] with revision `r` gives up what nobody reading at `r` or later can see: for each key it keeps everything
+//! after `r` and the newest version at or before it, unless that is a tombstone before `r`. Of the key above is kept:
+//!
+//! | after compacting to | 2 | 3 | 4 | 5 | 6 | 7 |
+//! | --- | --- | --- | --- | --- | --- | --- |
+//! | there are still | 2 3 4† 5 6† | 3 4† 5 6† | 4† 5 6† | 5 6† | 6† | nothing |
+//!
+//! A tombstone (†) at exactly `r` stays until the next compaction, so that whoever follows the store from `r` on sees the delete. The
+//! newest value of a key is never removed. Reads below `r` answer [`Error::Compacted`] at once; the space comes back in
+//! chunks, whose number depends on what is removed and not on what is kept.
+//!
+//! # Durability
+//!
+//! With [`Durability::Strict`], the default, a write is on the medium when the call returns. With [`Durability::Relaxed`] it is applied at
+//! once and made durable within [`Options::flush_interval`], by [`Store::run`]. [`Store::durable_revision`] says what is safe; [`Store::flush`]
+//! makes everything so. After a crash the store is as it was at some revision not before that, whole transactions only.
+//!
+//! # The host's loop
+//!
+//! The store has no thread and no clock. The program calls [`Store::run`] with a [`Clock`] and a [`Budget`] whenever it has a moment; the answer,
+//! [`Next`], says when it is worth calling again. Everything that happens in the background happens there: flushing, checkpoints,
+//! compaction.
+//!
+//! # Features
+//!
+//! `std` (default) brings files, the system's clock and the `imbl` index. Without it the crate needs only `alloc`, and the index is
+//! `rpds`'. The least supported Rust version is 1.95.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 

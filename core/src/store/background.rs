@@ -57,17 +57,28 @@ impl<S: Storage> Store<S> {
     /// to be called again. With nothing to do it costs a few nanoseconds.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the storage fails, after which the store refuses to write; [`Error::Corrupt`] if a compaction
-    /// meets a damaged page, after which it rests until the store is opened again.
+    /// [`Error::Storage`] if the storage fails, after which the store refuses to write and this answers
+    /// [`Error::WritesRefused`] as long as there is something left to do; [`Error::Corrupt`] if a compaction meets a damaged
+    /// page, after which it rests until the store is opened again.
     pub fn run(&mut self, clock: &impl Clock, budget: Budget) -> Result<Next> {
-        if self.failed.is_some() {
+        if !self.has_background_work() {
             return Ok(Next::Idle);
         }
+        self.writable()?;
         let deadline = Deadline::start(clock, budget);
         let start = deadline.now();
         let result = self.run_until(&deadline);
         self.background.steps.note(deadline.now().since(start));
         result
+    }
+
+    /// Whether anything is not yet durable, not yet compacted, or not yet checkpointed.
+    fn has_background_work(&self) -> bool {
+        self.durable_revision != self.revision
+            || !self.queue.is_empty()
+            || self.background.checkpoint.is_some()
+            || self.pager.pending_pages() > 0
+            || self.wants_checkpoint()
     }
 
     fn run_until<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
