@@ -3,7 +3,9 @@
 //! Run with `cargo run --example config_history`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
-use palimpsest_kv::{Compare, Entry, Error, Keys, Op, Options, Result, Revision, Store, storage::MemoryStorage};
+use palimpsest_kv::{
+    Compare, Entry, Error, Keys, Op, Options, Result, Revision, Store, storage::MemoryStorage,
+};
 
 type Config = Store<MemoryStorage>;
 

@@ -45,6 +45,19 @@ impl Cache {
         Some(Arc::clone(page))
     }
 
+    /// Looks for many pages at once. Answers with each one's checksum as it was asked for, beside the page. It does not
+    /// count as use, so that a scan does not drive out what is read again and again.
+    pub(super) fn get_many(
+        &self,
+        places: impl Iterator<Item = Option<(PageId, u64)>>,
+    ) -> Vec<(Option<Page>, u64)> {
+        let inner = self.inner.read();
+        let page = |place: PageId| inner.slots.get(place.get() as usize)?.page.as_ref();
+        places
+            .map(|place| place.map_or((None, 0), |(place, sum)| (page(place).map(Arc::clone), sum)))
+            .collect()
+    }
+
     pub(super) fn insert(&self, place: PageId, page: Page) {
         let mut inner = self.inner.write();
         inner.remove(place);

@@ -9,6 +9,7 @@
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 mod bitmap;
@@ -108,6 +109,17 @@ impl<S: Storage> Pages<S> {
         page::check_kind(&page, id, kind)?;
         self.cache.insert(id, Arc::clone(&page));
         Ok(page)
+    }
+
+    /// Those of the pages that are in memory, as their parents name them.
+    pub(crate) fn cached(&self, places: impl Iterator<Item = Option<PageRef>>) -> Vec<Option<Page>> {
+        let mut found = self
+            .cache
+            .get_many(places.map(|place| place.map(|place| (PageId::new(place.page), place.checksum))));
+        for (page, checksum) in &mut found {
+            page.take_if(|page| Header::of(page).checksum() != *checksum);
+        }
+        found.into_iter().map(|(page, _)| page).collect()
     }
 
     /// A page as it is, `None` if it lies beyond the end.

@@ -54,6 +54,13 @@ impl<'a> Leaf<'a> {
         usize::from(u16_at(self.0, HEADER_BYTES + at * SLOT_BYTES))
     }
 
+    /// Looks at the first byte of the record that is probably at a position, for it to be fetched from memory.
+    pub(crate) fn touch(self, position: Position) -> u8 {
+        let offset = usize::try_from(position.main.saturating_sub(self.base())).unwrap_or(usize::MAX);
+        let guess = offset.min(self.len().saturating_sub(1));
+        self.0.get(self.offset(guess)).copied().unwrap_or(0)
+    }
+
     fn position(self, at: usize) -> Option<Position> {
         Record::decode_position(self.base(), self.0.get(self.offset(at)..)?)
     }

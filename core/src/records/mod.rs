@@ -16,7 +16,7 @@ mod tree;
 
 pub(crate) use branch::LeafRef;
 pub(crate) use leaf::{Fit, Leaf, LeafBuilder, capacity, damaged};
-pub(crate) use read::{Bytes, Parts, Source, Stored, View, with_key};
+pub(crate) use read::{Bytes, Located, Parts, Source, Stored, View, with_key};
 pub(crate) use record::{Body, Record, SystemRecord};
 pub(crate) use tree::Tree;
 

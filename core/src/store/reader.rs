@@ -9,13 +9,13 @@ use super::keys::Keys;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::pager::Pages;
-use crate::records::{Parts, Source};
+use crate::records::{Located, Parts, Source};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
 
 /// Keys looked up in the index at once: the first time few, since most ranges are short, later many.
 const FIRST_BATCH: usize = 16;
-const LATER_BATCH: usize = 256;
+const LATER_BATCH: usize = 128;
 
 /// Bounds of an interval of keys.
 type OwnedBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -58,11 +58,16 @@ impl<'a, S: Storage> Reader<'a, S> {
 
     pub(super) fn get(&self, key: &[u8], at: u64) -> Result<Option<Entry>> {
         let Some(position) = self.index.get(key, at) else { return Ok(None) };
-        self.entry(position, Parts::KeyAndValue).map(Some)
+        self.entry(position, None, Parts::KeyAndValue).map(Some)
     }
 
-    fn entry(&self, position: Position, parts: Parts) -> Result<Entry> {
-        Ok(Entry::new(self.source.read(self.pages, position, parts)?, position))
+    /// The entry at a position, whose leaf may have been located before.
+    fn entry(&self, position: Position, located: Option<Located>, parts: Parts) -> Result<Entry> {
+        let located = match located {
+            Some(located) => located,
+            None => self.source.locate(self.pages, position)?,
+        };
+        Ok(Entry::new(self.source.read(self.pages, &located, parts)?, position))
     }
 }
 
@@ -185,41 +190,44 @@ pub struct RangeIter<'a, S: Storage> {
     /// Entries that the limit still allows.
     left: Option<usize>,
     parts: Parts,
-    batch: VecDeque<Position>,
+    batch: VecDeque<(Position, Option<Located>)>,
     size: usize,
     failed: Option<Error>,
 }
 
 impl<S: Storage> RangeIter<'_, S> {
     /// Asks the index for the next positions. A lookup for every batch instead of one open iterator lets this type own
-    /// its bounds, and is paid for by the pages of a batch being fetched side by side.
+    /// its bounds, and a batch's pages are fetched side by side.
     fn fill(&mut self) {
         let Some((start, end)) = self.bounds.take() else { return };
         let size = self.size.min(self.left.unwrap_or(usize::MAX));
         self.size = LATER_BATCH;
         let bounds = (start.as_ref().map(Vec::as_slice), end.as_ref().map(Vec::as_slice));
         let mut last = None;
+        let mut positions = Vec::with_capacity(size);
         for (key, position) in self.reader.index.range(bounds, self.at).take(size) {
-            self.batch.push_back(position);
+            positions.push(position);
             last = Some(key);
         }
         if let Some(last) = last
-            && self.batch.len() == size
+            && positions.len() == size
         {
             self.bounds = Some((Bound::Excluded(last.to_vec()), end));
         }
+        let located = self.reader.source.locate_cached(self.reader.pages, &positions);
+        self.batch.extend(positions.into_iter().zip(located));
     }
 
-    fn next_position(&mut self) -> Option<Position> {
+    fn next_position(&mut self) -> Option<(Position, Option<Located>)> {
         if self.left == Some(0) {
             return None;
         }
         if self.batch.is_empty() {
             self.fill();
         }
-        let position = self.batch.pop_front()?;
+        let next = self.batch.pop_front()?;
         self.left = self.left.map(|left| left - 1);
-        Some(position)
+        Some(next)
     }
 
     /// Whether there is one more entry, which is not read.
@@ -235,8 +243,8 @@ impl<S: Storage> Iterator for RangeIter<'_, S> {
         if let Some(error) = self.failed.take() {
             return Some(Err(error));
         }
-        let position = self.next_position()?;
-        let entry = self.reader.entry(position, self.parts);
+        let (position, located) = self.next_position()?;
+        let entry = self.reader.entry(position, located, self.parts);
         if entry.is_err() {
             self.left = Some(0);
         }
