@@ -160,6 +160,17 @@ impl<S: Storage> Pages<S> {
         self.storage.len()
     }
 
+    #[cfg(test)]
+    pub(crate) fn storage(&self) -> &S {
+        &self.storage
+    }
+
+    /// Empties the cache.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&self) {
+        (0..self.len()).for_each(|page| self.cache.remove(PageId::new(page)));
+    }
+
     fn write_raw(&self, start: PageId, bytes: &[u8]) -> Result<()> {
         self.storage.write(self.offset(start), bytes)
     }

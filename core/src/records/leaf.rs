@@ -135,6 +135,12 @@ impl LeafBuilder {
         Self { page: blank(page_bytes, PageKind::Leaf), first: None, last: None, scratch: Vec::new() }
     }
 
+    /// An empty leaf in the place of this one, which is left in `self` to be closed.
+    pub(crate) fn begin_next(&mut self) -> Self {
+        let scratch = core::mem::take(&mut self.scratch);
+        Self { scratch, ..Self::new(self.page.len()) }
+    }
+
     /// Goes on filling a leaf that was read.
     ///
     /// # Errors

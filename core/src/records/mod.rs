@@ -200,8 +200,8 @@ impl Records {
 
     /// Moves the open leaf to the full ones.
     fn close_open(&mut self) {
-        let page_bytes = self.open.page().len();
-        let full = core::mem::replace(&mut self.open, LeafBuilder::new(page_bytes));
+        let next = self.open.begin_next();
+        let full = core::mem::replace(&mut self.open, next);
         let written = core::mem::replace(&mut self.open_written, Written::Never);
         if let Some(first) = full.first() {
             Arc::make_mut(&mut self.full).push(FullLeaf { first, page: full.into_page(), written });

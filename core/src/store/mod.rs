@@ -14,6 +14,8 @@ mod options;
 mod reader;
 mod snapshot;
 mod status;
+#[cfg(test)]
+mod tests;
 mod txn;
 mod txn_types;
 mod write;
