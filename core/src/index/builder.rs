@@ -6,7 +6,8 @@ use core::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::history::{CHUNK_BYTES, Generation, HEAD_BYTES, push_step, take_step};
-use super::{Change, Chunk, Entry, EntrySet, Head, Index, Step, Steps};
+use super::table::TableBuilder;
+use super::{Change, Chunk, Entry, Head, Index, Step, Steps};
 use crate::revision::{Position, Revision};
 
 /// What a record says of its key.
@@ -130,15 +131,17 @@ impl IndexBuilder {
     pub(crate) fn finish(self) -> Index {
         let Self { mut keys, key_bytes, positions, .. } = self;
         keys.sort_unstable_by(|a, b| a.key(&key_bytes).cmp(b.key(&key_bytes)));
-        let (mut heads, mut chunks) = (Vec::with_capacity(keys.len()), Vec::new());
-        let mut buffers = Buffers::default();
         let live = keys.iter().filter(|collected| collected.generation.is_some()).count() as u64;
-        for collected in keys {
-            heads.push(buffers.pack(&collected, &key_bytes, &mut chunks));
+        let (mut heads, mut chunks) = (TableBuilder::default(), Vec::new());
+        let mut buffers = Buffers::default();
+        for collected in &keys {
+            let body = buffers.pack(collected, &key_bytes, &mut chunks);
+            heads.push(Entry { key: collected.key(&key_bytes), body });
         }
         chunks.sort_unstable();
-        let (heads, chunks) = (EntrySet::from_sorted(&heads), EntrySet::from_sorted(&chunks));
-        Index { heads, chunks, live, positions, ..Index::default() }
+        let mut chunk_table = TableBuilder::default();
+        chunks.iter().for_each(|(key, body)| chunk_table.push(Entry { key, body }));
+        Index { heads: heads.finish(), chunks: chunk_table.finish(), live, positions }
     }
 }
 
@@ -190,32 +193,33 @@ fn generation_of(position: Position, loaded: Loaded) -> Result<Option<Generation
 struct Buffers {
     steps: Vec<Step>,
     packed: Vec<u8>,
-    entry: Vec<u8>,
+    head: Vec<u8>,
 }
 
 impl Buffers {
-    /// Makes a key's head, and chunks of what does not fit into it.
-    fn pack(&mut self, collected: &Collected, key_bytes: &[u8], chunks: &mut Vec<Entry>) -> Entry {
-        let key = collected.key(key_bytes);
+    /// Makes the body of a key's head, and chunks of what does not fit into it.
+    fn pack(
+        &mut self,
+        collected: &Collected,
+        key_bytes: &[u8],
+        chunks: &mut Vec<(Vec<u8>, Vec<u8>)>,
+    ) -> &[u8] {
         self.steps.clear();
         collected.unpack(&mut self.steps);
         let mut rest = pack_from_end(&mut self.packed, &self.steps, HEAD_BYTES);
         let steps = Steps { newest: collected.newest_step(), older: &self.packed };
-        Entry::start(&mut self.entry, key);
-        Head { steps, generation: collected.generation, has_chunks: !rest.is_empty() }.write(&mut self.entry);
-        let head = Entry::new(&self.entry);
+        self.head.clear();
+        Head { steps, generation: collected.generation, has_chunks: !rest.is_empty() }.write(&mut self.head);
         while let Some(&newest) = rest.last() {
             let behind = pack_from_end(&mut self.packed, rest, CHUNK_BYTES);
-            let chunk = Chunk {
-                count: (rest.len() - behind.len()) as u64,
-                steps: Steps { newest, older: &self.packed },
-            };
-            Entry::start(&mut self.entry, &Chunk::key(key, chunk.oldest()));
-            chunk.write(&mut self.entry);
-            chunks.push(Entry::new(&self.entry));
+            let count = (rest.len() - behind.len()) as u64;
+            let chunk = Chunk { count, steps: Steps { newest, older: &self.packed } };
+            let mut body = Vec::new();
+            chunk.write(&mut body);
+            chunks.push((Chunk::key(collected.key(key_bytes), chunk.oldest()), body));
             rest = behind;
         }
-        head
+        &self.head
     }
 }
 

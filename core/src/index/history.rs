@@ -97,7 +97,7 @@ impl<'a> Older<'a> {
         Self { newer_main, rest: bytes }
     }
 
-    /// The bytes of the steps that are still to come.
+    /// The bytes of the steps that are still to come; in the end, those that are no step.
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -108,8 +108,10 @@ impl Iterator for Older<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Step> {
-        let (distance, sub, change) = take_step(&mut self.rest)?;
+        let mut rest = self.rest;
+        let (distance, sub, change) = take_step(&mut rest)?;
         self.newer_main = self.newer_main.checked_sub(distance)?;
+        self.rest = rest;
         Some(Step::new(Position::new(self.newer_main, sub), change))
     }
 }
@@ -303,11 +305,20 @@ impl<'a> Chunk<'a> {
     /// The length comes first, in a fixed number of bytes, so that the chunks of two keys never mix, even if one key
     /// begins with the other.
     pub(super) fn key(key: &[u8], oldest: Position) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(key.len() + 20);
+        let mut bytes = Vec::with_capacity(key.len() + 8 + POSITION_BYTES);
         bytes.extend_from_slice(&(key.len() as u64).to_be_bytes());
         bytes.extend_from_slice(key);
         bytes.extend_from_slice(&oldest.main.to_be_bytes());
         bytes.extend_from_slice(&oldest.sub.to_be_bytes());
         bytes
     }
+
+    /// Whether two keys made by [`Chunk::key`] are of chunks of the same key.
+    pub(super) fn same_owner(a: &[u8], b: &[u8]) -> bool {
+        let (a, b) = (a.split_last_chunk::<POSITION_BYTES>(), b.split_last_chunk::<POSITION_BYTES>());
+        a.zip(b).is_some_and(|((a, _), (b, _))| a == b)
+    }
 }
+
+/// A main and a sub in a chunk's key.
+const POSITION_BYTES: usize = 12;

@@ -1,114 +1,112 @@
-//! The persistent ordered set under the index. The only file that knows which library it is.
+//! The persistent ordered map under the index. The only file that knows which library it is.
 //!
 //! With `std` it is `imbl`'s B+ tree, without it `rpds`' red-black tree, which needs only `alloc`. Both clone in O(1) and
 //! copy the path to what they change where a clone still shares it. Under test both are compiled, and the same tests
 //! run over both.
 
+use alloc::sync::Arc;
+
+/// A key that a block is found by: not above any key in it, and above all keys in the blocks before.
+pub(super) type Lower = Arc<[u8]>;
+
 #[cfg(any(test, not(feature = "std")))]
 pub(super) mod alloc_only {
     use core::ops::Bound;
 
-    use crate::index::entry::Entry;
+    use super::Lower;
+    use crate::index::KeyBounds;
+    use crate::index::block::Block;
 
-    /// A set of entries, one for each key, in key order.
+    /// Blocks by their lower keys.
     #[derive(Clone, Debug)]
-    pub(crate) struct EntrySet(rpds::RedBlackTreeSetSync<Entry>);
+    pub(in crate::index) struct BlockMap(rpds::RedBlackTreeMapSync<Lower, Block>);
 
-    impl Default for EntrySet {
+    impl Default for BlockMap {
         fn default() -> Self {
-            Self(rpds::RedBlackTreeSetSync::new_sync())
+            Self(rpds::RedBlackTreeMapSync::new_sync())
         }
     }
 
-    impl EntrySet {
-        pub(crate) fn get(&self, key: &[u8]) -> Option<&Entry> {
-            self.0.get(key)
+    impl BlockMap {
+        /// The last block with the lower key `key` or one before it.
+        pub(in crate::index) fn last_until(&self, key: &[u8]) -> Option<(&Lower, &Block)> {
+            self.0.range::<[u8], _>((Bound::Unbounded, Bound::Included(key))).next_back()
         }
 
-        /// Adds the entry, in place of the one that has its key.
-        pub(crate) fn insert(&mut self, entry: Entry) {
-            self.0.insert_mut(entry);
+        /// Adds the block, in place of the one with the same lower key.
+        pub(in crate::index) fn insert(&mut self, lower: Lower, block: Block) {
+            self.0.insert_mut(lower, block);
         }
 
-        pub(crate) fn remove(&mut self, key: &[u8]) {
-            self.0.remove_mut(key);
+        pub(in crate::index) fn remove(&mut self, lower: &[u8]) {
+            self.0.remove_mut(lower);
         }
 
-        /// The entries with keys between the bounds, in order from either end.
-        pub(crate) fn range<'a, 'b>(
+        /// The blocks with lower keys between the bounds, in order.
+        pub(in crate::index) fn range<'a, 'b>(
             &'a self,
-            bounds: (Bound<&'b [u8]>, Bound<&'b [u8]>),
-        ) -> impl DoubleEndedIterator<Item = &'a Entry> + use<'a, 'b> {
+            bounds: KeyBounds<'b>,
+        ) -> impl DoubleEndedIterator<Item = (&'a Lower, &'a Block)> + use<'a, 'b> {
             self.0.range::<[u8], _>(bounds)
         }
 
-        pub(crate) fn len(&self) -> usize {
-            self.0.size()
-        }
-
-        /// The set of entries that come in key order, no key twice.
-        pub(crate) fn from_sorted(entries: &[Entry]) -> Self {
-            let mut set = Self::default();
-            entries.iter().for_each(|entry| set.insert(entry.clone()));
-            set
+        /// The map of blocks that come in order.
+        pub(in crate::index) fn from_sorted(blocks: &[(Lower, Block)]) -> Self {
+            let mut map = Self::default();
+            blocks.iter().for_each(|(lower, block)| map.insert(lower.clone(), block.clone()));
+            map
         }
     }
 }
 
 #[cfg(feature = "std")]
 pub(super) mod with_std {
-    use core::ops::Bound;
+    use super::Lower;
+    use crate::index::KeyBounds;
+    use crate::index::block::Block;
 
-    use crate::index::entry::Entry;
-
-    /// A set of entries, one for each key, in key order.
+    /// Blocks by their lower keys.
     #[derive(Clone, Debug, Default)]
-    pub(crate) struct EntrySet(im::OrdSet<Entry>);
+    pub(in crate::index) struct BlockMap(im::OrdMap<Lower, Block>);
 
-    impl EntrySet {
+    impl BlockMap {
+        /// The last block with the lower key `key` or one before it.
         #[inline]
-        pub(crate) fn get(&self, key: &[u8]) -> Option<&Entry> {
-            self.0.get(key)
+        pub(in crate::index) fn last_until(&self, key: &[u8]) -> Option<(&Lower, &Block)> {
+            self.0.get_prev(key)
         }
 
-        /// Adds the entry, in place of the one that has its key.
-        ///
-        /// Inner nodes hold clones of some entries as separators and keep them when the entry itself is replaced: only
-        /// their keys are ever looked at.
+        /// Adds the block, in place of the one with the same lower key.
         #[inline]
-        pub(crate) fn insert(&mut self, entry: Entry) {
-            self.0.insert(entry);
+        pub(in crate::index) fn insert(&mut self, lower: Lower, block: Block) {
+            self.0.insert(lower, block);
         }
 
-        pub(crate) fn remove(&mut self, key: &[u8]) {
-            self.0.remove(key);
+        pub(in crate::index) fn remove(&mut self, lower: &[u8]) {
+            self.0.remove(lower);
         }
 
-        /// The entries with keys between the bounds, in order from either end.
-        pub(crate) fn range<'a, 'b>(
+        /// The blocks with lower keys between the bounds, in order.
+        pub(in crate::index) fn range<'a, 'b>(
             &'a self,
-            bounds: (Bound<&'b [u8]>, Bound<&'b [u8]>),
-        ) -> impl DoubleEndedIterator<Item = &'a Entry> + use<'a, 'b> {
+            bounds: KeyBounds<'b>,
+        ) -> impl DoubleEndedIterator<Item = (&'a Lower, &'a Block)> + use<'a, 'b> {
             self.0.range::<_, [u8]>(bounds)
         }
 
-        pub(crate) fn len(&self) -> usize {
-            self.0.len()
-        }
-
-        /// The set of entries that come in key order, no key twice.
+        /// The map of blocks that come in order.
         ///
-        /// A full leaf is split in halves, so that adding in order would leave all leaves half full. Adding every
-        /// second entry does that too, and the others then fill each leaf to the brim.
-        pub(crate) fn from_sorted(entries: &[Entry]) -> Self {
-            let even = entries.iter().step_by(2);
-            let odd = entries.iter().skip(1).step_by(2);
+        /// A full leaf of the tree is cut in halves, so that adding in order would leave all leaves half full. Adding
+        /// every second block does that too, and the others then fill each leaf to the brim.
+        pub(in crate::index) fn from_sorted(blocks: &[(Lower, Block)]) -> Self {
+            let even = blocks.iter().step_by(2);
+            let odd = blocks.iter().skip(1).step_by(2);
             Self(even.chain(odd).cloned().collect())
         }
     }
 }
 
 #[cfg(not(feature = "std"))]
-pub(super) use alloc_only::EntrySet;
+pub(super) use alloc_only::BlockMap;
 #[cfg(feature = "std")]
-pub(super) use with_std::EntrySet;
+pub(super) use with_std::BlockMap;

@@ -31,15 +31,18 @@
 //!
 //! # Where a history is
 //!
-//! Every key has one [`Entry`] with the newest positions, its *head*. When the head gets long, the older half of it
-//! moves to *chunks* in a second set. Both sets are persistent: a clone of the index is O(1), shares all it can
-//! and never changes.
+//! The newest positions of a key are its *head*, in a table of all keys. When the head gets long, the older half of it
+//! moves to *chunks* in a second table. Both are persistent: a clone of the index is O(1), shares all it can and never
+//! changes. A table keeps neighbouring keys together in *blocks*, and these in a tree.
 
+mod block;
 mod builder;
 mod check;
-mod entry;
 mod history;
 mod map;
+mod table;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;
 pub(crate) mod varint;
@@ -47,18 +50,17 @@ pub(crate) mod varint;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
+use block::Entry;
 pub(crate) use builder::{IndexBuilder, Loaded};
-use entry::Entry;
 use history::{CHUNK_BYTES, Chunk, Generation, HEAD_BYTES, Head, Kept, Steps};
 pub(crate) use history::{Change, Step};
-use map::EntrySet;
+pub(crate) use table::KeyBounds;
+use table::{ALL, Table};
 
 use crate::revision::Position;
 
-/// Bounds of an interval of keys.
-pub(crate) type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
-
 /// The newest version of a key that lives.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Latest {
     pub(crate) position: Position,
@@ -88,60 +90,26 @@ pub(crate) struct PutEffect {
 /// - The counters are what counting would find.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    heads: EntrySet,
-    chunks: EntrySet,
+    heads: Table,
+    chunks: Table,
     /// Keys whose newest step is a put.
     live: u64,
     /// Steps of all keys.
     positions: u64,
-    scratch: Scratch,
 }
 
-/// A buffer that is used again by the next write; it has no content between two of them, and a clone gets none.
-#[derive(Debug, Default)]
-struct Scratch(Vec<u8>);
-
-impl Clone for Scratch {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
+fn head_of(body: &[u8]) -> Head<'_> {
+    Head::parse(body).expect("the index wrote this head")
 }
 
-impl Scratch {
-    /// Takes the buffer to write the entry of `key` into it; whoever takes it puts it back.
-    fn start(&mut self, key: &[u8]) -> Vec<u8> {
-        let mut bytes = core::mem::take(&mut self.0);
-        Entry::start(&mut bytes, key);
-        bytes
-    }
-}
-
-fn head_of(entry: &Entry) -> Head<'_> {
-    Head::parse(entry.body()).expect("the index wrote this head")
-}
-
-fn chunk_of(entry: &Entry) -> Chunk<'_> {
-    Chunk::parse(entry.body()).expect("the index wrote this chunk")
-}
-
-/// The bounds as they are, or some that hold nothing if the lower is above the upper: the sets demand an order.
-fn in_order(bounds: KeyBounds<'_>) -> KeyBounds<'_> {
-    const NOTHING: KeyBounds<'static> = (Bound::Included(&[]), Bound::Excluded(&[]));
-    match bounds {
-        (Bound::Included(lower), Bound::Included(upper)) if lower > upper => NOTHING,
-        (Bound::Included(lower), Bound::Excluded(upper))
-        | (Bound::Excluded(lower), Bound::Included(upper) | Bound::Excluded(upper))
-            if lower >= upper =>
-        {
-            NOTHING
-        }
-        bounds => bounds,
-    }
+fn chunk_of(body: &[u8]) -> Chunk<'_> {
+    Chunk::parse(body).expect("the index wrote this chunk")
 }
 
 /// Reading. All of it costs O(log n) and the decoding of one head or chunk, for each key.
 impl Index {
     /// The newest version of the key, if it lives.
+    #[cfg(test)]
     pub(crate) fn latest(&self, key: &[u8]) -> Option<Latest> {
         let head = head_of(self.heads.get(key)?);
         let Generation { version, created } = head.generation?;
@@ -150,36 +118,32 @@ impl Index {
 
     /// Where the value is that the key had at revision `at`.
     pub(crate) fn get(&self, key: &[u8], at: u64) -> Option<Position> {
-        self.position_at(self.heads.get(key)?, at)
+        self.position_at(Entry { key, body: self.heads.get(key)? }, at)
     }
 
     /// The keys between the bounds that existed at revision `at`, in order, and where their values are.
-    pub(crate) fn range<'a, 'b>(
+    pub(crate) fn range<'a: 'b, 'b>(
         &'a self,
         bounds: KeyBounds<'b>,
         at: u64,
     ) -> impl Iterator<Item = (&'a [u8], Position)> + use<'a, 'b> {
-        self.heads
-            .range(in_order(bounds))
-            .filter_map(move |entry| Some((entry.key(), self.position_at(entry, at)?)))
+        self.heads.range(bounds).filter_map(move |entry| Some((entry.key, self.position_at(entry, at)?)))
     }
 
     /// How many keys [`Index::range`] would give. O(keys between the bounds).
     pub(crate) fn count(&self, bounds: KeyBounds<'_>, at: u64) -> u64 {
-        self.heads.range(in_order(bounds)).map(|entry| u64::from(self.position_at(entry, at).is_some())).sum()
+        self.heads.range(bounds).map(|entry| u64::from(self.position_at(entry, at).is_some())).sum()
     }
 
     /// All steps of the key, oldest first; empty if it is not in the index.
+    #[cfg(test)]
     pub(crate) fn history(&self, key: &[u8]) -> Vec<Step> {
-        let Some(entry) = self.heads.get(key) else { return Vec::new() };
-        self.history_of(entry)
+        self.heads.get(key).map_or_else(Vec::new, |body| self.history_of(Entry { key, body }))
     }
 
     /// All keys in order with their steps, oldest first.
     pub(crate) fn iter_entries(&self) -> impl Iterator<Item = (&[u8], Vec<Step>)> {
-        self.heads
-            .range((Bound::Unbounded, Bound::Unbounded))
-            .map(|entry| (entry.key(), self.history_of(entry)))
+        self.heads.range(ALL).map(|entry| (entry.key, self.history_of(entry)))
     }
 
     /// Keys with a history, deleted ones too.
@@ -193,66 +157,68 @@ impl Index {
     }
 
     /// Positions of all keys, tombstones too.
+    #[cfg(test)]
     pub(crate) fn positions(&self) -> u64 {
         self.positions
     }
 
     #[inline]
-    fn position_at(&self, entry: &Entry, at: u64) -> Option<Position> {
-        let head = head_of(entry);
+    fn position_at(&self, entry: Entry<'_>, at: u64) -> Option<Position> {
+        let head = head_of(entry.body);
         match head.steps.at(at) {
             Some(step) => step.live(),
-            None if head.has_chunks => {
-                chunk_of(self.chunk_at(entry.key(), at)?).steps.at(at).and_then(Step::live)
-            }
+            None if head.has_chunks => self.chunk_at(entry.key, at)?.steps.at(at)?.live(),
             None => None,
         }
     }
 
     /// The chunk with the newest step of the key at `main` or before it.
-    fn chunk_at(&self, key: &[u8], main: u64) -> Option<&Entry> {
-        let lower = Chunk::key(key, Position::new(0, 0));
-        let upper = Chunk::key(key, Position::new(main, u32::MAX));
-        self.chunks.range((Bound::Included(&lower), Bound::Included(&upper))).next_back()
+    fn chunk_at(&self, key: &[u8], main: u64) -> Option<Chunk<'_>> {
+        let last = Chunk::key(key, Position::new(main, u32::MAX));
+        let entry = self.chunks.last_until(&last)?;
+        Chunk::same_owner(entry.key, &last).then(|| chunk_of(entry.body))
     }
 
     /// The chunks of the key whose oldest position is before `end`, oldest first.
-    fn chunks_before(&self, key: &[u8], end: Position) -> Vec<Entry> {
-        let lower = Chunk::key(key, Position::new(0, 0));
-        let upper = Chunk::key(key, end);
-        self.chunks.range(in_order((Bound::Included(&lower), Bound::Excluded(&upper)))).cloned().collect()
+    fn chunks_before(&self, key: &[u8], end: Position) -> Vec<Entry<'_>> {
+        let (lower, upper) = (Chunk::key(key, Position::new(0, 0)), Chunk::key(key, end));
+        self.chunks.range((Bound::Included(&lower), Bound::Excluded(&upper))).collect()
     }
 
-    fn history_of(&self, entry: &Entry) -> Vec<Step> {
-        let head = head_of(entry);
+    fn history_of(&self, entry: Entry<'_>) -> Vec<Step> {
+        let head = head_of(entry.body);
         let mut steps: Vec<Step> = head.steps.iter().collect();
         if head.has_chunks {
-            let chunks = self.chunks_before(entry.key(), head.steps.newest.position);
-            steps.extend(chunks.iter().rev().flat_map(|chunk| chunk_of(chunk).steps.iter()));
+            let chunks = self.chunks_before(entry.key, head.steps.newest.position);
+            steps.extend(chunks.iter().rev().flat_map(|chunk| chunk_of(chunk.body).steps.iter()));
         }
         steps.reverse();
         steps
     }
 }
 
-/// Writing. A write costs a lookup, an insert and the copying of one head.
+/// Writing. A write costs two searches and the copying of one block.
 impl Index {
     /// Adds a put at `position`.
     ///
     /// # Panics
     /// If the key has a position that is not earlier.
     pub(crate) fn put(&mut self, key: &[u8], position: Position) -> PutEffect {
-        let mut bytes = self.scratch.start(key);
-        let head = self.heads.get(key).map(head_of);
-        let replaced = head.and_then(|head| head.steps.newest.live());
-        let generation = match head.and_then(|head| head.generation) {
-            Some(old) => Generation { version: old.version + 1, ..old },
-            None => Generation { version: 1, created: position.main },
+        let write = |body: Option<&[u8]>, bytes: &mut Vec<u8>| {
+            let head = body.map(head_of);
+            let generation = match head.and_then(|head| head.generation) {
+                Some(old) => Generation { version: old.version + 1, ..old },
+                None => Generation { version: 1, created: position.main },
+            };
+            let replaced = head.and_then(|head| head.steps.newest.live());
+            let Generation { version, created } = generation;
+            let packed = write_next(bytes, head, position, Some(generation));
+            Some((PutEffect { version, created, replaced }, packed))
         };
-        let packed = write_next(&mut bytes, head, position, Some(generation));
-        self.store_next(key, bytes, packed);
-        self.live += u64::from(replaced.is_none());
-        PutEffect { version: generation.version, created: generation.created, replaced }
+        let (effect, packed) = self.heads.update(key, write).expect("a put always writes");
+        self.live += u64::from(effect.replaced.is_none());
+        self.note_next(key, packed);
+        effect
     }
 
     /// Adds a tombstone at `position` if the key lives, and gives the record that died by it.
@@ -260,34 +226,38 @@ impl Index {
     /// # Panics
     /// If the key has a position that is not earlier.
     pub(crate) fn delete(&mut self, key: &[u8], position: Position) -> Option<Position> {
-        let head = head_of(self.heads.get(key)?);
-        let replaced = head.steps.newest.live()?;
-        let mut bytes = self.scratch.start(key);
-        let packed = write_next(&mut bytes, Some(head), position, None);
-        self.store_next(key, bytes, packed);
+        let (replaced, packed) = self.heads.update(key, |body, bytes| {
+            let head = head_of(body?);
+            let replaced = head.steps.newest.live()?;
+            Some((replaced, write_next(bytes, Some(head), position, None)))
+        })?;
         self.live -= 1;
+        self.note_next(key, packed);
         Some(replaced)
     }
 
     /// Drops the positions of the key that died at or before `revision`; without any left the key leaves the index.
     ///
-    /// Finding that there are none costs a lookup, so that this may be called for each dead record. Dropping a long
-    /// history costs about 100 ns for every 200 positions.
+    /// Finding that there are none costs a search, so that this may be called for each dead record. Dropping a long
+    /// history takes time in proportion to its chunks: some 500 us for a million positions.
     pub(crate) fn compact_key(&mut self, key: &[u8], revision: u64) {
-        let Some(entry) = self.heads.get(key) else { return };
-        let head = head_of(entry);
+        let Some(body) = self.heads.get(key) else { return };
+        let head = head_of(body);
         match head.steps.kept(revision) {
             None if head.has_chunks => self.compact_chunks(key, revision),
             None => {}
             Some(Kept::Bytes(bytes)) if bytes == head.steps.older.len() && !head.has_chunks => {}
-            Some(kept) => self.compact_head(&entry.clone(), kept),
+            Some(kept) => {
+                let body = body.to_vec();
+                self.compact_head(key, &body, kept);
+            }
         }
     }
 
-    fn compact_head(&mut self, entry: &Entry, kept: Kept) {
-        let (key, head) = (entry.key(), head_of(entry));
+    fn compact_head(&mut self, key: &[u8], body: &[u8], kept: Kept) {
+        let head = head_of(body);
         if head.has_chunks {
-            self.drop_chunks(&self.chunks_before(key, head.steps.newest.position));
+            self.drop_chunks_before(key, head.steps.newest.position);
         }
         let before = head.steps.iter().count() as u64;
         match kept {
@@ -305,46 +275,46 @@ impl Index {
 
     /// Compacts a key whose head is all later than `revision`.
     fn compact_chunks(&mut self, key: &[u8], revision: u64) {
-        let Some(entry) = self.chunk_at(key, revision).cloned() else { return };
-        let chunk = chunk_of(&entry);
+        let Some(chunk) = self.chunk_at(key, revision) else { return };
         let oldest = chunk.oldest();
         let kept = chunk.steps.kept(revision).expect("the oldest step of this chunk is not later");
-        self.drop_chunks(&self.chunks_before(key, oldest));
-        match kept {
-            Kept::Bytes(bytes) if bytes == chunk.steps.older.len() => {}
-            Kept::Bytes(bytes) => {
-                let steps = chunk.steps.keeping(bytes);
-                let count = steps.iter().count() as u64;
-                self.drop_chunks(&[entry.clone()]);
-                self.store_chunk(key, &Chunk { count, steps });
-                self.positions += count;
+        if let Kept::Bytes(bytes) = kept {
+            if bytes < chunk.steps.older.len() {
+                let (count, newest) = (chunk.count, chunk.steps.newest);
+                let older = chunk.steps.keeping(bytes).older.to_vec();
+                let steps = Steps { newest, older: &older };
+                let left = Chunk { count: steps.iter().count() as u64, steps };
+                self.chunks.remove(&Chunk::key(key, oldest));
+                self.store_chunk(key, &left);
+                self.positions -= count - left.count;
             }
-            Kept::Nothing => {
-                self.drop_chunks(&[entry.clone()]);
-                self.note_last_chunk(key);
-            }
+        } else {
+            self.positions -= chunk.count;
+            self.chunks.remove(&Chunk::key(key, oldest));
         }
+        self.drop_chunks_before(key, oldest);
+        self.note_last_chunk(key);
     }
 
-    /// Corrects the head of a key that has lost a chunk.
+    /// Corrects the head of a key that may have lost its last chunk.
     fn note_last_chunk(&mut self, key: &[u8]) {
-        let Some(entry) = self.heads.get(key).cloned() else { return };
-        if self.chunk_at(key, u64::MAX).is_none() {
-            self.store_head(key, &Head { has_chunks: false, ..head_of(&entry) });
+        if self.chunk_at(key, u64::MAX).is_some() {
+            return;
         }
+        let Some(body) = self.heads.get(key).map(<[u8]>::to_vec) else { return };
+        self.store_head(key, &Head { has_chunks: false, ..head_of(&body) });
     }
 
-    fn drop_chunks(&mut self, chunks: &[Entry]) {
-        for chunk in chunks {
-            self.positions -= chunk_of(chunk).count;
-            self.chunks.remove(chunk.key());
-        }
+    fn drop_chunks_before(&mut self, key: &[u8], end: Position) {
+        let chunks = self.chunks_before(key, end);
+        let dropped: u64 = chunks.iter().map(|chunk| chunk_of(chunk.body).count).sum();
+        let keys: Vec<Vec<u8>> = chunks.iter().map(|chunk| chunk.key.to_vec()).collect();
+        self.positions -= dropped;
+        keys.iter().for_each(|key| self.chunks.remove(key));
     }
 
-    /// Stores the entry of a key that has one position more, whose older steps take `packed` bytes.
-    fn store_next(&mut self, key: &[u8], bytes: Vec<u8>, packed: usize) {
-        self.heads.insert(Entry::new(&bytes));
-        self.scratch.0 = bytes;
+    /// Takes note that the key has one position more, and that its older steps take `packed` bytes.
+    fn note_next(&mut self, key: &[u8], packed: usize) {
         self.positions += 1;
         if packed > HEAD_BYTES {
             self.spill(key);
@@ -352,35 +322,33 @@ impl Index {
     }
 
     fn store_head(&mut self, key: &[u8], head: &Head<'_>) {
-        let mut bytes = self.scratch.start(key);
-        head.write(&mut bytes);
-        self.heads.insert(Entry::new(&bytes));
-        self.scratch.0 = bytes;
+        let mut body = Vec::new();
+        head.write(&mut body);
+        self.heads.insert(key, &body);
     }
 
     fn store_chunk(&mut self, key: &[u8], chunk: &Chunk<'_>) {
-        let mut bytes = Vec::new();
-        Entry::start(&mut bytes, &Chunk::key(key, chunk.oldest()));
-        chunk.write(&mut bytes);
-        self.chunks.insert(Entry::new(&bytes));
+        let mut body = Vec::new();
+        chunk.write(&mut body);
+        self.chunks.insert(&Chunk::key(key, chunk.oldest()), &body);
     }
 
-    /// Moves the older half of the key's head to a chunk: behind the newest one if there is room, else to a new one.
+    /// Moves the older half of the key's head to a chunk: to the newest one if there is room, else to a new one.
     #[cold]
     fn spill(&mut self, key: &[u8]) {
-        let Some(entry) = self.heads.get(key).cloned() else { return };
-        let head = head_of(&entry);
+        let Some(body) = self.heads.get(key).map(<[u8]>::to_vec) else { return };
+        let head = head_of(&body);
         let (steps, spilled) = head.steps.split(HEAD_BYTES / 2);
         let spilled = spilled.expect("more than half of the bytes are behind the middle");
         self.store_head(key, &Head { steps, has_chunks: true, ..head });
         let chunk = Chunk { count: spilled.iter().count() as u64, steps: spilled };
-        let newest = if head.has_chunks { self.chunk_at(key, u64::MAX) } else { None };
-        match newest.cloned() {
-            Some(behind) if behind.body().len() + spilled.older.len() < CHUNK_BYTES => {
-                let mut bytes = Vec::new();
-                Entry::start(&mut bytes, behind.key());
-                chunk.write_joined(&mut bytes, chunk.oldest(), &chunk_of(&behind));
-                self.chunks.insert(Entry::new(&bytes));
+        let behind = if head.has_chunks { self.chunk_at(key, u64::MAX) } else { None };
+        match behind {
+            Some(behind) if behind.steps.older.len() + spilled.older.len() < CHUNK_BYTES => {
+                let mut joined = Vec::new();
+                chunk.write_joined(&mut joined, chunk.oldest(), &behind);
+                let found_by = Chunk::key(key, behind.oldest());
+                self.chunks.insert(&found_by, &joined);
             }
             _ => self.store_chunk(key, &chunk),
         }

@@ -1,0 +1,274 @@
+//! A store, as JavaScript holds it.
+
+use core::cell::{Ref, RefCell, RefMut};
+use core::time::Duration;
+use std::rc::Rc;
+
+use palimpsest_kv::{Budget, Store};
+use wasm_bindgen::prelude::*;
+
+use crate::clock::HostClock;
+use crate::entries::packed;
+use crate::errors::{JsResult, busy, closed, coded, translated};
+use crate::exchange::Exchange;
+use crate::keys::{exact, revision, selection};
+use crate::objects::{
+    CheckObject, DeletedObject, NextObject, OpenOptions, ProgressObject, RangeOptions, StatusObject, from_js,
+    to_js,
+};
+use crate::snapshot::{Cursor, EngineSnapshot};
+use crate::storage::{Medium, StorageObject};
+use crate::txn::{Answer, Transaction};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
+    fn get_random_values(buffer: &mut [u8]) -> Result<JsValue, JsValue>;
+}
+
+/// A number that tells a new store from every other.
+fn random_id() -> JsResult<u64> {
+    let mut bytes = [0; 8];
+    get_random_values(&mut bytes).map_err(|_| {
+        coded("UNSUPPORTED", "this host has no crypto.getRandomValues, which a store's id is taken from")
+    })?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// Linear memory, which the areas of [`Engine::exchange`] are in. Not named `memory`: the module exports that name already.
+#[wasm_bindgen(js_name = linearMemory)]
+#[must_use]
+pub fn linear_memory() -> JsValue {
+    wasm_bindgen::memory()
+}
+
+/// An open store. Invariant: `store` is `None` from the moment it is closed.
+#[wasm_bindgen]
+pub struct Engine {
+    store: RefCell<Option<Store<Medium>>>,
+    exchange: Exchange,
+}
+
+impl Engine {
+    fn read(&self) -> JsResult<Ref<'_, Store<Medium>>> {
+        let store = self.store.try_borrow().map_err(|_| busy())?;
+        Ref::filter_map(store, Option::as_ref).map_err(|_| closed())
+    }
+
+    fn write(&self) -> JsResult<RefMut<'_, Store<Medium>>> {
+        let store = self.store.try_borrow_mut().map_err(|_| busy())?;
+        RefMut::filter_map(store, Option::as_mut).map_err(|_| closed())
+    }
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// Opens the store in the given storage, or a new one in memory.
+    ///
+    /// # Errors
+    /// As [`Store::open`], and if the options are malformed.
+    #[wasm_bindgen(constructor)]
+    pub fn new(storage: Option<StorageObject>, options: JsValue) -> JsResult<Self> {
+        let options = from_js::<OpenOptions>(options)?.engine(random_id()?)?;
+        let store = Store::open(Medium::new(storage), options).map_err(translated)?;
+        Ok(Self { store: RefCell::new(Some(store)), exchange: Exchange::new() })
+    }
+
+    /// The newest revision.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub fn revision(&self) -> JsResult<f64> {
+        Ok(self.read()?.revision().get() as f64)
+    }
+
+    /// Everything up to this revision survives a crash.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    #[wasm_bindgen(js_name = durableRevision)]
+    pub fn durable_revision(&self) -> JsResult<f64> {
+        Ok(self.read()?.durable_revision().get() as f64)
+    }
+
+    /// Writes a value under a key. Answers the revision.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn put(&self, key: &[u8], value: &[u8]) -> JsResult<f64> {
+        #[cfg(feature = "panic-test")]
+        assert!(key != b"panic-test", "a broken invariant, as the test asked for");
+        Ok(self.write()?.put(key, value).map_err(translated)?.revision.get() as f64)
+    }
+
+    /// Where keys and values of the shortest calls are handed over: see `exchange`.
+    ///
+    /// # Errors
+    /// If another call is running.
+    pub fn exchange(&self) -> JsResult<JsValue> {
+        to_js(&self.exchange.areas()?)
+    }
+
+    /// As `put`, with the key and the value that were left in the areas.
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    #[wasm_bindgen(js_name = putExchanged)]
+    pub fn put_exchanged(&self, key_bytes: usize, value_bytes: usize) -> JsResult<f64> {
+        self.put(&self.exchange.key(key_bytes)?, &self.exchange.value(value_bytes)?)
+    }
+
+    /// As `get`, with the key that was left in its area; the value is left in its own. Answers the value's length; what is
+    /// longer than the area must be had by `get`.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    #[wasm_bindgen(js_name = getExchanged)]
+    pub fn get_exchanged(&self, key_bytes: usize) -> JsResult<Option<usize>> {
+        let entry = self.read()?.get(&*self.exchange.key(key_bytes)?).map_err(translated)?;
+        entry.map(|entry| self.exchange.leave(entry.value())).transpose()
+    }
+
+    /// Deletes keys. Answers `{ revision, deleted }`.
+    ///
+    /// # Errors
+    /// As [`Store::delete`].
+    pub fn delete(&self, keys: &[u8]) -> JsResult<JsValue> {
+        let deleted = self.write()?.delete(selection(keys)?).map_err(translated)?;
+        to_js(&DeletedObject::from(deleted))
+    }
+
+    /// A key's current value.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn get(&self, key: &[u8]) -> JsResult<Option<Vec<u8>>> {
+        let entry = self.read()?.get(key).map_err(translated)?;
+        Ok(entry.map(|entry| entry.value().to_vec()))
+    }
+
+    /// How many of the keys there are now.
+    ///
+    /// # Errors
+    /// As [`palimpsest_kv::RangeRequest::count`].
+    pub fn count(&self, keys: &[u8]) -> JsResult<f64> {
+        Ok(self.read()?.range(selection(keys)?).count().map_err(translated)? as f64)
+    }
+
+    /// A key's current entry, packed.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub fn entry(&self, key: &[u8]) -> JsResult<Option<Vec<u8>>> {
+        let entry = self.read()?.get(key).map_err(translated)?;
+        Ok(entry.map(|entry| packed([&entry])))
+    }
+
+    /// The store as it is now, or as it was at a revision other than 0.
+    ///
+    /// # Errors
+    /// As [`Store::read_at`].
+    pub fn snapshot(&self, at: f64) -> JsResult<EngineSnapshot> {
+        let store = self.read()?;
+        let snapshot = match revision(at)? {
+            Some(revision) => store.read_at(revision).map_err(translated)?,
+            None => store.snapshot(),
+        };
+        Ok(EngineSnapshot::new(snapshot))
+    }
+
+    /// A cursor over the keys as they are now, or were at the option `revision`.
+    ///
+    /// # Errors
+    /// As [`Store::read_at`], and if the keys or the options are malformed.
+    pub fn cursor(&self, keys: &[u8], options: JsValue) -> JsResult<Cursor> {
+        let options: RangeOptions = from_js(options)?;
+        let store = self.read()?;
+        let snapshot = match revision(options.revision)? {
+            Some(revision) => store.read_at(revision).map_err(translated)?,
+            None => store.snapshot(),
+        };
+        Ok(Cursor::new(Rc::new(snapshot), selection(keys)?, options))
+    }
+
+    /// Commits what the transaction has collected.
+    ///
+    /// # Errors
+    /// As [`palimpsest_kv::Txn::commit`].
+    pub fn commit(&self, transaction: &Transaction) -> JsResult<Answer> {
+        let parts = transaction.take();
+        let mut store = self.write()?;
+        let begun = store.txn().then(parts.then).otherwise(parts.otherwise);
+        let txn = parts.compares.into_iter().fold(begun, |txn, compare| txn.when(compare));
+        Answer::new(&txn.commit().map_err(translated)?)
+    }
+
+    /// Begins a compaction. Answers its revision.
+    ///
+    /// # Errors
+    /// As [`Store::compact`].
+    pub fn compact(&self, revision: f64) -> JsResult<f64> {
+        let compaction = self.write()?.compact(exact(revision)?).map_err(translated)?;
+        Ok(compaction.revision.get() as f64)
+    }
+
+    /// Progress of the newest compaction since the store was opened, nothing if there was none.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub fn compaction(&self) -> JsResult<JsValue> {
+        to_js(&self.read()?.compaction().map(ProgressObject::from))
+    }
+
+    /// Does background work for at most `budget` milliseconds. Answers when it wants to run again.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub fn run(&self, budget: f64) -> JsResult<JsValue> {
+        let micros = Duration::try_from_secs_f64(budget / 1000.0).unwrap_or_default().as_micros();
+        let budget = Budget::micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        let next = self.write()?.run(&HostClock, budget).map_err(translated)?;
+        to_js(&NextObject::from(next))
+    }
+
+    /// Makes everything durable. Answers the durable revision.
+    ///
+    /// # Errors
+    /// As [`Store::flush`].
+    pub fn flush(&self) -> JsResult<f64> {
+        Ok(self.write()?.flush().map_err(translated)?.get() as f64)
+    }
+
+    /// Makes a checkpoint now.
+    ///
+    /// # Errors
+    /// As [`Store::checkpoint`].
+    pub fn checkpoint(&self) -> JsResult<()> {
+        self.write()?.checkpoint().map_err(translated)
+    }
+
+    /// The store in numbers.
+    ///
+    /// # Errors
+    /// As [`Store::status`].
+    pub fn status(&self) -> JsResult<JsValue> {
+        to_js(&StatusObject::from(self.read()?.status().map_err(translated)?))
+    }
+
+    /// Checks the whole store.
+    ///
+    /// # Errors
+    /// As [`Store::check`].
+    pub fn check(&self) -> JsResult<JsValue> {
+        to_js(&CheckObject::from(self.read()?.check().map_err(translated)?))
+    }
+
+    /// Makes everything durable and closes the store, whether that succeeds or not.
+    ///
+    /// # Errors
+    /// As [`Store::close`], and if it is closed already.
+    pub fn close(&self) -> JsResult<()> {
+        let store = self.store.try_borrow_mut().map_err(|_| busy())?.take().ok_or_else(closed)?;
+        store.close().map(drop).map_err(translated)
+    }
+}

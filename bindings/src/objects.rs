@@ -1,0 +1,208 @@
+//! Options and results as plain objects.
+
+use core::time::Duration;
+
+use palimpsest_kv::{CheckReport, CompactionProgress, Deleted, Durability, Next, Options, Status};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsValue;
+
+use crate::clock::as_millis;
+use crate::errors::{JsResult, invalid};
+
+/// Reads a plain object; a field too many is an error.
+pub(crate) fn from_js<T: for<'de> Deserialize<'de>>(object: JsValue) -> JsResult<T> {
+    serde_wasm_bindgen::from_value(object).map_err(|error| invalid(&error.to_string()))
+}
+
+/// Makes a plain object; a value that is not there is `undefined`.
+pub(crate) fn to_js(value: &impl Serialize) -> JsResult<JsValue> {
+    Ok(serde_wasm_bindgen::to_value(value)?)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DurabilityName {
+    Strict,
+    Relaxed,
+}
+
+/// How a store is opened; what is absent has the engine's default. Times are in milliseconds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct OpenOptions {
+    page_bytes: Option<usize>,
+    cache_bytes: Option<usize>,
+    durability: Option<DurabilityName>,
+    flush_interval: Option<f64>,
+    compaction_batch_limit: Option<usize>,
+    compaction_pause: Option<f64>,
+    max_key_bytes: Option<usize>,
+    max_value_bytes: Option<usize>,
+    max_txn_ops: Option<usize>,
+}
+
+fn millis(option: &str, value: Option<f64>, default: Duration) -> JsResult<Duration> {
+    let Some(millis) = value else { return Ok(default) };
+    Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| {
+        invalid(&format!("the option {option} is invalid: {millis} is not a duration in milliseconds"))
+    })
+}
+
+impl OpenOptions {
+    /// The engine's options, for a store that gets this id if it is created now.
+    pub(crate) fn engine(self, store_id: u64) -> JsResult<Options> {
+        let default = Options::default();
+        Ok(Options {
+            page_bytes: self.page_bytes.unwrap_or(default.page_bytes),
+            cache_bytes: self.cache_bytes.unwrap_or(default.cache_bytes),
+            durability: match self.durability {
+                Some(DurabilityName::Strict) => Durability::Strict,
+                Some(DurabilityName::Relaxed) => Durability::Relaxed,
+                None => default.durability,
+            },
+            flush_interval: millis("flushInterval", self.flush_interval, default.flush_interval)?,
+            compaction_batch_limit: self.compaction_batch_limit.unwrap_or(default.compaction_batch_limit),
+            compaction_pause: millis("compactionPause", self.compaction_pause, default.compaction_pause)?,
+            max_key_bytes: self.max_key_bytes.unwrap_or(default.max_key_bytes),
+            max_value_bytes: self.max_value_bytes.unwrap_or(default.max_value_bytes),
+            max_txn_ops: self.max_txn_ops.unwrap_or(default.max_txn_ops),
+            store_id: Some(store_id),
+        })
+    }
+}
+
+/// How a range is read.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub(crate) struct RangeOptions {
+    pub(crate) revision: f64,
+    pub(crate) limit: Option<usize>,
+    pub(crate) keys_only: bool,
+}
+
+/// What a delete answers.
+#[derive(Serialize)]
+pub(crate) struct DeletedObject {
+    revision: u64,
+    deleted: u64,
+}
+
+impl From<Deleted> for DeletedObject {
+    fn from(deleted: Deleted) -> Self {
+        Self { revision: deleted.revision.get(), deleted: deleted.deleted }
+    }
+}
+
+/// When the engine wants to run again; `at` is on the scale of `performance.now()`.
+#[derive(Serialize)]
+#[serde(tag = "when", rename_all = "lowercase")]
+pub(crate) enum NextObject {
+    Now,
+    At { at: f64 },
+    Idle,
+}
+
+impl From<Next> for NextObject {
+    fn from(next: Next) -> Self {
+        match next {
+            Next::Now => Self::Now,
+            Next::At(time) => Self::At { at: as_millis(time) },
+            Next::Idle => Self::Idle,
+        }
+    }
+}
+
+/// How far a compaction is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProgressObject {
+    revision: u64,
+    removed: u64,
+    total: u64,
+    pages_freed: u64,
+    finished: bool,
+}
+
+impl From<CompactionProgress> for ProgressObject {
+    fn from(progress: CompactionProgress) -> Self {
+        Self {
+            revision: progress.revision.get(),
+            removed: progress.removed,
+            total: progress.total,
+            pages_freed: progress.pages_freed,
+            finished: progress.is_finished,
+        }
+    }
+}
+
+/// The store in numbers.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusObject {
+    revision: u64,
+    durable_revision: u64,
+    compacted: Option<u64>,
+    scheduled: Option<u64>,
+    finished: Option<u64>,
+    live_keys: u64,
+    keys: u64,
+    records: u64,
+    dead_records: u64,
+    page_bytes: usize,
+    file_bytes: u64,
+    used_bytes: u64,
+    free_pages: u64,
+    pending_pages: u64,
+    snapshots: u64,
+    checkpoints: u64,
+    cache_bytes: u64,
+    longest_step_ms: f64,
+}
+
+impl From<Status> for StatusObject {
+    fn from(status: Status) -> Self {
+        Self {
+            revision: status.revision.get(),
+            durable_revision: status.durable_revision.get(),
+            compacted: status.compacted.map(|revision| revision.get()),
+            scheduled: status.scheduled.map(|revision| revision.get()),
+            finished: status.finished.map(|revision| revision.get()),
+            live_keys: status.live_keys,
+            keys: status.keys,
+            records: status.records,
+            dead_records: status.dead_records,
+            page_bytes: status.page_bytes,
+            file_bytes: status.file_bytes,
+            used_bytes: status.used_bytes,
+            free_pages: status.free_pages,
+            pending_pages: status.pending_pages,
+            snapshots: status.snapshots,
+            checkpoints: status.checkpoints,
+            cache_bytes: status.cache_bytes,
+            longest_step_ms: status.longest_step_micros as f64 / 1000.0,
+        }
+    }
+}
+
+/// What a check of the whole store has seen.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CheckObject {
+    keys: u64,
+    records: u64,
+    reachable_pages: u64,
+    pending_pages: u64,
+    free_pages: u64,
+}
+
+impl From<CheckReport> for CheckObject {
+    fn from(report: CheckReport) -> Self {
+        Self {
+            keys: report.keys,
+            records: report.records,
+            reachable_pages: report.reachable_pages,
+            pending_pages: report.pending_pages,
+            free_pages: report.free_pages,
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! A persistent ordered map from keys to bodies, both of them bytes, in blocks.
+
+use alloc::vec::Vec;
+use core::iter::Peekable;
+use core::ops::Bound;
+
+use super::block::{BLOCK_BYTES, Block, Entries, Entry, find, halves, separator};
+use super::map::{BlockMap, Lower};
+
+/// Bounds of an interval of keys.
+pub(crate) type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// A block that has become shorter than this is joined with the next one.
+const SHORT_BLOCK_BYTES: usize = BLOCK_BYTES / 4;
+/// Two blocks are joined if they are not longer together, so that the next write does not cut them again.
+const JOINED_BLOCK_BYTES: usize = BLOCK_BYTES / 4 * 3;
+
+/// A map from keys to bodies. A clone is O(1) and never changes.
+///
+/// Invariants, verified by [`Table::check`]:
+/// - The keys strictly grow, within a block and from block to block.
+/// - A block of more than [`BLOCK_BYTES`] has one entry only.
+/// - `len` is the number of entries.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    blocks: BlockMap,
+    len: usize,
+    scratch: Scratch,
+}
+
+/// Buffers that are used again by the next write; they have no content between two of them, and a clone gets none.
+#[derive(Debug, Default)]
+struct Scratch {
+    body: Vec<u8>,
+    block: Vec<u8>,
+}
+
+impl Clone for Scratch {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
+        let (_, block) = self.blocks.last_until(key)?;
+        Some(find(block, key).found?.body)
+    }
+
+    /// The last entry with `key` or a lower one.
+    pub(super) fn last_until(&self, key: &[u8]) -> Option<Entry<'_>> {
+        let (lower, block) = self.blocks.last_until(key)?;
+        let last = |block| Entries::new(block).take_while(|entry| entry.key <= key).last();
+        // The keys of a block may all be above its lower key.
+        last(block).or_else(|| {
+            let (_, before) = self.blocks.range((Bound::Unbounded, Bound::Excluded(lower))).next_back()?;
+            last(before)
+        })
+    }
+
+    /// The entries with keys between the bounds, in order.
+    pub(super) fn range<'a: 'b, 'b>(
+        &'a self,
+        bounds: KeyBounds<'b>,
+    ) -> impl Iterator<Item = Entry<'a>> + use<'a, 'b> {
+        let (lower, upper) = in_order(bounds);
+        let first = match lower {
+            Bound::Included(key) | Bound::Excluded(key) => self.blocks.last_until(key),
+            Bound::Unbounded => None,
+        };
+        let from = first.map_or(Bound::Unbounded, |(lower, _)| Bound::Included(&**lower));
+        let mut range = Range {
+            blocks: self.blocks.range((from, upper)).peekable(),
+            entries: Entries::default(),
+            upper,
+            upper_matters: false,
+        };
+        range.skip_until(lower);
+        range
+    }
+
+    /// Writes the body of a key anew: `write` gets the one it has and appends the one it shall have.
+    ///
+    /// Changes nothing if `write` answers `None`. Costs two searches, a scan of one block and copying it.
+    #[inline]
+    pub(super) fn update<R>(
+        &mut self,
+        key: &[u8],
+        write: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Option<R>,
+    ) -> Option<R> {
+        let found = self.blocks.last_until(key);
+        let old = found.map_or(&[][..], |(_, block)| block);
+        let place = find(old, key);
+        self.scratch.body.clear();
+        let result = write(place.found.map(|entry| entry.body), &mut self.scratch.body)?;
+        let bytes = &mut self.scratch.block;
+        bytes.clear();
+        bytes.extend_from_slice(place.before);
+        Entry { key, body: &self.scratch.body }.write(bytes);
+        bytes.extend_from_slice(place.after);
+        self.len += usize::from(place.found.is_none());
+        let shrunk = old.len() > bytes.len();
+        // What comes before all blocks goes into one with the lowest of all lower keys.
+        let lower = found.map_or_else(|| Lower::from([]), |(lower, _)| lower.clone());
+        if shrunk || bytes.len() > BLOCK_BYTES {
+            self.store_resized(lower);
+        } else {
+            self.blocks.insert(lower, Block::from(&**bytes));
+        }
+        Some(result)
+    }
+
+    pub(super) fn insert(&mut self, key: &[u8], body: &[u8]) {
+        self.update(key, |_, bytes| {
+            bytes.extend_from_slice(body);
+            Some(())
+        });
+    }
+
+    pub(super) fn remove(&mut self, key: &[u8]) {
+        let Some((lower, block)) = self.blocks.last_until(key) else { return };
+        let place = find(block, key);
+        if place.found.is_none() {
+            return;
+        }
+        self.len -= 1;
+        let bytes = &mut self.scratch.block;
+        bytes.clear();
+        bytes.extend_from_slice(place.before);
+        bytes.extend_from_slice(place.after);
+        let lower = lower.clone();
+        if bytes.is_empty() {
+            self.blocks.remove(&lower);
+        } else {
+            self.store_resized(lower);
+        }
+    }
+
+    /// Stores the entries in the scratch buffer in place of those of a block: in several blocks if they are too long for
+    /// one, with those of the next block if they are short.
+    #[cold]
+    fn store_resized(&mut self, lower: Lower) {
+        let mut bytes = core::mem::take(&mut self.scratch.block);
+        if bytes.len() < SHORT_BLOCK_BYTES {
+            self.take_next(&lower, &mut bytes);
+        }
+        let mut parts = alloc::vec![(lower, &*bytes)];
+        while let Some((lower, part)) = parts.pop() {
+            match halves(part) {
+                Some((below, separator, above)) => {
+                    parts.push((lower, below));
+                    parts.push((Lower::from(separator), above));
+                }
+                None => self.blocks.insert(lower, Block::from(part)),
+            }
+        }
+        self.scratch.block = bytes;
+    }
+
+    /// Moves the entries of the block behind `lower` behind those in `bytes`, if both fit into one.
+    fn take_next(&mut self, lower: &[u8], bytes: &mut Vec<u8>) {
+        let mut behind = self.blocks.range((Bound::Excluded(lower), Bound::Unbounded));
+        let Some((next, block)) = behind.next() else { return };
+        if bytes.len() + block.len() <= JOINED_BLOCK_BYTES {
+            bytes.extend_from_slice(block);
+            let next = next.clone();
+            drop(behind);
+            self.blocks.remove(&next);
+        }
+    }
+
+    /// Verifies every invariant of the table.
+    ///
+    /// # Errors
+    /// The first violation found, in words.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let mut len = 0;
+        let mut last: Option<&[u8]> = None;
+        for (lower, block) in self.blocks.range(ALL) {
+            let mut entries = Entries::new(block);
+            let mut count = 0;
+            if last.is_some_and(|last| last >= &**lower) {
+                return Err("a block's lower key is not above the block before");
+            }
+            for entry in &mut entries {
+                if last.is_some_and(|last| last >= entry.key) {
+                    return Err("the keys do not strictly grow");
+                }
+                if entry.key < &**lower {
+                    return Err("a key is below its block's lower key");
+                }
+                last = Some(entry.key);
+                count += 1;
+            }
+            if count == 0 || !entries.rest().is_empty() {
+                return Err("a block has no entry or a broken one");
+            }
+            if count > 1 && block.len() > BLOCK_BYTES {
+                return Err("a block with several entries is too long");
+            }
+            len += count;
+        }
+        if len == self.len { Ok(()) } else { Err("the number of entries is wrong") }
+    }
+}
+
+pub(super) const ALL: KeyBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
+
+/// The bounds as they are, or some that hold nothing if the lower is above the upper: the sets demand an order.
+fn in_order(bounds: KeyBounds<'_>) -> KeyBounds<'_> {
+    const NOTHING: KeyBounds<'static> = (Bound::Included(&[]), Bound::Excluded(&[]));
+    match bounds {
+        (Bound::Included(lower), Bound::Included(upper)) if lower > upper => NOTHING,
+        (Bound::Included(lower), Bound::Excluded(upper))
+        | (Bound::Excluded(lower), Bound::Included(upper) | Bound::Excluded(upper))
+            if lower >= upper =>
+        {
+            NOTHING
+        }
+        bounds => bounds,
+    }
+}
+
+/// Reads from block to block.
+struct Range<'a, 'b, I: Iterator<Item = (&'a Lower, &'a Block)>> {
+    /// The blocks still to come, all of which begin within the upper bound.
+    blocks: Peekable<I>,
+    entries: Entries<'a>,
+    upper: Bound<&'b [u8]>,
+    /// Whether `entries` may pass the upper bound. Only those of the last block can: the others end before a key within.
+    upper_matters: bool,
+}
+
+impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Range<'a, '_, I> {
+    fn skip_until(&mut self, lower: Bound<&[u8]>) {
+        self.next_block();
+        let mut ahead = self.entries;
+        while let Some(entry) = ahead.next() {
+            let below = match lower {
+                Bound::Included(key) => entry.key < key,
+                Bound::Excluded(key) => entry.key <= key,
+                Bound::Unbounded => false,
+            };
+            if !below {
+                return;
+            }
+            self.entries = ahead;
+        }
+    }
+
+    fn next_block(&mut self) -> Option<()> {
+        self.entries = Entries::new(self.blocks.next()?.1);
+        self.upper_matters = self.blocks.peek().is_none();
+        Some(())
+    }
+}
+
+impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Iterator for Range<'a, '_, I> {
+    type Item = Entry<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry<'a>> {
+        loop {
+            if let Some(entry) = self.entries.next() {
+                if !self.upper_matters {
+                    return Some(entry);
+                }
+                let within = match self.upper {
+                    Bound::Included(key) => entry.key <= key,
+                    Bound::Excluded(key) => entry.key < key,
+                    Bound::Unbounded => true,
+                };
+                return within.then_some(entry);
+            }
+            self.next_block()?;
+        }
+    }
+}
+
+/// Makes a table of entries that come in key order.
+#[derive(Debug, Default)]
+pub(super) struct TableBuilder {
+    blocks: Vec<(Lower, Block)>,
+    /// The lower key of the block to come, its entries, and the last key of them.
+    lower: Vec<u8>,
+    bytes: Vec<u8>,
+    last: Vec<u8>,
+    len: usize,
+}
+
+impl TableBuilder {
+    /// Adds an entry behind all others.
+    pub(super) fn push(&mut self, entry: Entry<'_>) {
+        let before = self.bytes.len();
+        entry.write(&mut self.bytes);
+        if before > 0 && self.bytes.len() > JOINED_BLOCK_BYTES {
+            let rest = self.bytes.split_off(before);
+            self.cut();
+            self.bytes = rest;
+            self.lower = separator(&self.last, entry.key).to_vec();
+        }
+        self.last.clear();
+        self.last.extend_from_slice(entry.key);
+        self.len += 1;
+    }
+
+    fn cut(&mut self) {
+        self.blocks.push((Lower::from(&*self.lower), Block::from(&*self.bytes)));
+    }
+
+    pub(super) fn finish(mut self) -> Table {
+        if !self.bytes.is_empty() {
+            self.cut();
+        }
+        Table { blocks: BlockMap::from_sorted(&self.blocks), len: self.len, scratch: Scratch::default() }
+    }
+}

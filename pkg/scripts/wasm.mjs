@@ -1,0 +1,80 @@
+// Rust to wasm: cargo, then wasm-bindgen, then wasm-opt.
+import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { hashOf, onChange } from './stamp.mjs'
+import {
+  cargoTarget,
+  ensureWasmBindgen,
+  ensureWasmTarget,
+  npmScript,
+  output,
+  root,
+  run,
+  say,
+  step,
+  WASM_TARGET,
+  wasmBindgenVersion,
+} from './tools.mjs'
+
+const CRATE = 'palimpsest-kv-wasm'
+const NAME = 'palimpsest'
+
+/** Folders of this machine that would otherwise stand in the messages of panics. */
+function remapped() {
+  const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
+  return [`--remap-path-prefix=${join(cargoHome, 'registry', 'src')}=crates`, `--remap-path-prefix=${root}=.`]
+}
+
+async function compile(features) {
+  const args = ['build', '--release', '--package', CRATE, '--target', WASM_TARGET]
+  if (features.length > 0) args.push('--features', features.join(','))
+  const inherited = process.env.CARGO_ENCODED_RUSTFLAGS?.split('\x1f') ?? []
+  const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: [...inherited, ...remapped()].join('\x1f') }
+  await run('cargo', args, { env })
+  return join(cargoTarget(), WASM_TARGET, 'release', `${CRATE.replaceAll('-', '_')}.wasm`)
+}
+
+async function bind(wasm, folder) {
+  const programs = await ensureWasmBindgen()
+  const args = ['--target', 'nodejs', '--no-typescript', '--out-name', NAME, '--out-dir', folder]
+  await run(join(programs, 'wasm-bindgen'), [
+    ...args,
+    '--remove-name-section',
+    '--remove-producers-section',
+    wasm,
+  ])
+}
+
+async function optimise(wasm) {
+  const optimised = `${wasm}.opt`
+  // The features come from the section `target_features`, which the compiler wrote and every step keeps.
+  const args = [npmScript('binaryen', 'bin/wasm-opt'), wasm, '-O3', '--output', optimised]
+  await run(process.execPath, args)
+  renameSync(optimised, wasm)
+}
+
+/** Builds the engine with its glue for Node into `folder`, unless nothing has changed. */
+export async function buildWasm(folder, { features = [], stamp }) {
+  const sources = [
+    'Cargo.toml',
+    'Cargo.lock',
+    'core/Cargo.toml',
+    'core/src',
+    'bindings/Cargo.toml',
+    'bindings/src',
+  ]
+  const inputs = [...sources, 'pkg/scripts/wasm.mjs'].map(path => join(root, path))
+  const words = [output('rustc', ['-V']), wasmBindgenVersion(), ...features]
+  const outputs = [join(folder, `${NAME}.js`), join(folder, `${NAME}_bg.wasm`)]
+  const isDone = await onChange({ stamp, hash: hashOf(inputs, words), outputs }, async () => {
+    await ensureWasmTarget()
+    const wasm = await step('cargo build', () => compile(features))
+    rmSync(folder, { recursive: true, force: true })
+    mkdirSync(folder, { recursive: true })
+    await step('wasm-bindgen', () => bind(wasm, folder))
+    await step('wasm-opt', () => optimise(outputs[1]))
+  })
+  if (!isDone) say('= the wasm is up to date')
+  return outputs[1]
+}

@@ -1,0 +1,183 @@
+import { type ErrorCode, type ErrorFields, PalimpsestError } from './errors.js'
+import type { RawAreas } from './exchange.js'
+
+/** What can be read alike from the store as it is now and from a snapshot. Keys are packed by `keys.ts`. */
+export interface RawReader {
+  get(key: Uint8Array): Uint8Array | undefined
+  entry(key: Uint8Array): Uint8Array | undefined
+  count(keys: Uint8Array): number
+  cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor
+}
+
+/** How a range is read. */
+export interface RawRangeOptions {
+  revision?: number | undefined
+  limit?: number | undefined
+  keysOnly?: boolean | undefined
+}
+
+/** A snapshot in the engine; `free` gives its pages back. */
+export interface RawSnapshot extends RawReader {
+  revision(): number
+  free(): void
+}
+
+/** A range that is being read. */
+export interface RawCursor {
+  next(entries: number, bytes: number): Uint8Array | undefined
+  free(): void
+}
+
+/** The wasm's transaction builder. */
+export interface RawTransaction {
+  compareVersion(keys: Uint8Array, relation: number, value: number): void
+  compareCreateRevision(keys: Uint8Array, relation: number, value: number): void
+  compareModRevision(keys: Uint8Array, relation: number, value: number): void
+  compareValue(keys: Uint8Array, relation: number, value: Uint8Array): void
+  otherwise(): void
+  put(key: Uint8Array, value: Uint8Array): void
+  delete(keys: Uint8Array): void
+  read(keys: Uint8Array, options: RawRangeOptions): void
+  free(): void
+}
+
+/** One operation's answer; a read's entries are in {@link RawAnswer.entries}. */
+export type RawResult =
+  | { type: 'put' }
+  | { type: 'delete'; deleted: number }
+  | { type: 'get'; count: number; more: boolean }
+
+/** A transaction's answer. */
+export interface RawAnswer {
+  summary(): { succeeded: boolean; revision: number; results: RawResult[] }
+  entries(): Uint8Array
+  free(): void
+}
+
+/** When the engine wants to run again; `at` is on the scale of `performance.now()`. */
+export type RawNext = { when: 'now' } | { when: 'at'; at: number } | { when: 'idle' }
+
+/** How far a compaction is, as the engine says it. */
+export interface RawProgress {
+  revision: number
+  removed: number
+  total: number
+  pagesFreed: number
+  finished: boolean
+}
+
+/** A store in the engine. */
+export interface RawEngine extends RawReader {
+  exchange(): RawAreas
+  putExchanged(keyBytes: number, valueBytes: number): number
+  getExchanged(keyBytes: number): number | undefined
+  revision(): number
+  durableRevision(): number
+  put(key: Uint8Array, value: Uint8Array): number
+  delete(keys: Uint8Array): { revision: number; deleted: number }
+  snapshot(revision: number): RawSnapshot
+  commit(transaction: RawTransaction): RawAnswer
+  compact(revision: number): number
+  compaction(): RawProgress | undefined
+  run(budget: number): RawNext
+  flush(): number
+  checkpoint(): void
+  status(): object
+  check(): object
+  close(): void
+  free(): void
+}
+
+/** Linear memory; its buffer is another one whenever it has grown. */
+export interface RawMemory {
+  readonly buffer: ArrayBuffer
+}
+
+/** The wasm module with its glue. */
+export interface RawModule {
+  Engine: new (storage: object | undefined, options: object) => RawEngine
+  Transaction: new () => RawTransaction
+  failure(): string | undefined
+  linearMemory(): RawMemory
+}
+
+/** Whether the engine threw an answer; anything else is a breakdown. */
+function isAnswer(thrown: unknown): thrown is Error & { code: ErrorCode } {
+  return thrown instanceof Error && typeof (thrown as { code?: unknown }).code === 'string'
+}
+
+/** Uses an object of the wasm and frees it, but not after a breakdown: then nothing of the instance is touched again. */
+export function freeing<T extends { free(): void }, R>(raw: T, use: (raw: T) => R): R {
+  let answer: R
+  try {
+    answer = use(raw)
+  } catch (thrown) {
+    if (thrown instanceof PalimpsestError || isAnswer(thrown)) raw.free()
+    throw thrown
+  }
+  raw.free()
+  return answer
+}
+
+/**
+ * One instance of the wasm module, and whether it still works.
+ *
+ * A panic leaves the instance with its state half changed. From then on every call on every store of the instance is
+ * refused with the panic's message.
+ */
+export class Instance {
+  readonly raw: RawModule
+  #poison: string | undefined
+
+  constructor(raw: RawModule) {
+    this.raw = raw
+  }
+
+  /** Whether it can be used. */
+  get isSound(): boolean {
+    return this.#poison === undefined
+  }
+
+  /** Throws if the instance broke down earlier. */
+  assertSound(): void {
+    if (this.#poison !== undefined) throw this.#poisoned(this.#poison)
+  }
+
+  /**
+   * What the engine threw, as this package's error. What has no code is no answer but a breakdown (a trap, an overflow of the
+   * stack), after which the instance is not used again.
+   */
+  error(thrown: unknown): PalimpsestError {
+    if (thrown instanceof PalimpsestError) return thrown
+    if (isAnswer(thrown)) return translated(thrown.code, thrown)
+    this.#poison ??= this.#cause(thrown)
+    return this.#poisoned(this.#poison)
+  }
+
+  #cause(thrown: unknown): string {
+    const words = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown)
+    try {
+      return this.raw.failure() ?? words
+    } catch {
+      // The instance is too broken even to say what happened.
+      return words
+    }
+  }
+
+  #poisoned(reason: string): PalimpsestError {
+    const message = `the engine has broken down and can't be used any more in this process: ${reason}`
+    return new PalimpsestError('POISONED', message, { reason })
+  }
+}
+
+/** The engine's names are Rust's; options have JavaScript's here. */
+function camelCase(name: string): string {
+  return name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function translated(code: ErrorCode, error: Error): PalimpsestError {
+  const { code: _named, ...fields }: ErrorFields & { code?: string } = { ...(error as object) }
+  if (fields.option === undefined) return new PalimpsestError(code, error.message, fields)
+  const option = camelCase(fields.option)
+  return new PalimpsestError(code, `the option ${option} is invalid: ${fields.reason}`, { ...fields, option })
+}

@@ -1,0 +1,187 @@
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { invalid, PalimpsestError, show } from './errors.js'
+import { type Lock, lock } from './node-lock.js'
+import type { OpenStorage } from './open.js'
+import type { SyncStorage, URLLike } from './types.js'
+
+/** A new store's first bytes: one sector of zeros, which the engine takes for a store that is about to be created. */
+const NEW_STORE_BYTES = 512
+
+/** A file that is read and written in place. */
+class FileStorage implements SyncStorage {
+  readonly #file: number
+
+  constructor(file: number) {
+    this.#file = file
+  }
+
+  read(offset: number, buffer: Uint8Array): number {
+    let done = 0
+    while (done < buffer.length) {
+      const count = fs.readSync(this.#file, buffer, done, buffer.length - done, offset + done)
+      if (count === 0) break
+      done += count
+    }
+    return done
+  }
+
+  write(offset: number, bytes: Uint8Array): number {
+    let done = 0
+    while (done < bytes.length) {
+      const count = fs.writeSync(this.#file, bytes, done, bytes.length - done, offset + done)
+      if (count === 0) break
+      done += count
+    }
+    return done
+  }
+
+  sync(): void {
+    fs.fdatasyncSync(this.#file)
+  }
+
+  length(): number {
+    return fs.fstatSync(this.#file).size
+  }
+
+  truncate(length: number): void {
+    fs.ftruncateSync(this.#file, length)
+  }
+
+  close(): void {
+    fs.closeSync(this.#file)
+  }
+}
+
+function notAStore(file: string, reason: string): PalimpsestError {
+  return new PalimpsestError('NOT_A_STORE', `${file} is not a Palimpsest store: ${reason}`, {
+    reason,
+    path: file,
+  })
+}
+
+function failed(file: string, operation: string, error: unknown): PalimpsestError {
+  if (error instanceof PalimpsestError) return error
+  const { code, message } = error as NodeJS.ErrnoException
+  const hint =
+    code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
+      ? '; a store needs to read and write its file, and to write its lock beside it'
+      : ''
+  const reason = `${message}${hint}`
+  return new PalimpsestError('STORAGE', `can't ${operation} ${file}: ${reason}`, {
+    operation,
+    reason,
+    path: file,
+  })
+}
+
+/** Makes a file's name durable. Windows can't sync a folder and needs not. */
+function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return
+  const file = fs.openSync(folder, 'r')
+  try {
+    fs.fsyncSync(file)
+  } finally {
+    fs.closeSync(file)
+  }
+}
+
+/**
+ * Creates the store's file: it appears under its name with all of its first bytes or not at all, so that an empty file is never
+ * the trace of a crash.
+ */
+function create(file: string): void {
+  const draft = `${file}.${process.pid}.new`
+  try {
+    const made = fs.openSync(draft, 'w')
+    try {
+      fs.ftruncateSync(made, NEW_STORE_BYTES)
+      fs.fsyncSync(made)
+    } finally {
+      fs.closeSync(made)
+    }
+    // The lock is held: nobody else creates the same store.
+    fs.renameSync(draft, file)
+    syncFolder(path.dirname(file))
+  } finally {
+    fs.rmSync(draft, { force: true })
+  }
+}
+
+/** The absolute path with every link followed, so that a store has one lock whatever name it is opened by. */
+function canonical(file: string): string {
+  const absolute = path.resolve(file)
+  try {
+    return fs.realpathSync(absolute)
+  } catch {
+    // Not there yet: its folder must be.
+    return path.join(fs.realpathSync(path.dirname(absolute)), path.basename(absolute))
+  }
+}
+
+function pathOf(file: string | URLLike): string {
+  if (typeof file === 'string' && file !== '' && !file.includes('\0')) return file
+  const url = file as Partial<URLLike> | null
+  if (typeof file === 'object' && url?.protocol === 'file:' && typeof url.href === 'string')
+    return fileURLToPath(url.href)
+  throw invalid(`the option file must be a path or a file: URL, not ${show(file)}`, { option: 'file' })
+}
+
+function openLocked(file: string): FileStorage {
+  const stat = fs.statSync(file, { throwIfNoEntry: false })
+  if (stat === undefined) create(file)
+  else if (!stat.isFile())
+    throw notAStore(file, stat.isDirectory() ? 'it is a folder' : 'it is not a regular file')
+  else if (stat.size === 0) throw notAStore(file, 'it is empty')
+  return new FileStorage(fs.openSync(file, 'r+'))
+}
+
+/** Stores in files that are open, with what to do if the program ends. */
+const open: Map<Lock, () => void> = new Map()
+
+/** The program ends: what is written gets durable, and locks are given back. */
+function atExit(): void {
+  for (const [lock, flush] of open) {
+    try {
+      flush()
+    } catch (error) {
+      process.stderr.write(`palimpsest-kv: ${(error as Error).message}\n`)
+    }
+    lock.release()
+  }
+}
+
+function remember(lock: Lock, flush: () => void): void {
+  if (open.size === 0) process.once('exit', atExit)
+  open.set(lock, flush)
+}
+
+function forget(lock: Lock): void {
+  open.delete(lock)
+  if (open.size === 0) process.removeListener('exit', atExit)
+}
+
+/** Opens a store's file, locks it, and creates it if there is none. */
+export function openFile(name: string | URLLike): OpenStorage {
+  let file = pathOf(name)
+  let held: Lock | undefined
+  try {
+    file = canonical(file)
+    if (fs.statSync(file, { throwIfNoEntry: false })?.isDirectory()) throw notAStore(file, 'it is a folder')
+    held = lock(file)
+    const storage = openLocked(file)
+    const taken = held
+    remember(taken, () => {})
+    const release = () => {
+      forget(taken)
+      storage.close()
+      taken.release()
+    }
+    const info = { kind: 'file', persistent: true, path: file } as const
+    return { object: storage, info, release, onExit: flush => remember(taken, flush) }
+  } catch (error) {
+    held?.release()
+    throw failed(file, 'open', error)
+  }
+}

@@ -1,0 +1,182 @@
+import * as fs from 'node:fs'
+import * as os from 'node:os'
+import { PalimpsestError } from './errors.js'
+
+/** How often a holder shows that it is alive, in milliseconds. */
+const HEARTBEAT = 10_000
+/** A lock of another host without a sign of life for so long is stale, in milliseconds. */
+const DEAD_AFTER = 60_000
+/** A lock file without content is one that is being written, unless it is older than this, in milliseconds. */
+const WRITTEN_WITHIN = 2_000
+/** How often taking a lock is tried before the one who holds it is believed. */
+const ATTEMPTS = 5
+
+/** Who holds a lock, as its file says it. */
+interface Holder {
+  readonly pid: number
+  readonly host: string
+  /** When the holder took the lock. */
+  readonly since: string
+  /** The holder's start as its kernel counts it, which tells two processes with one number apart; `null` where that is not known. */
+  readonly start: string | null
+}
+
+/** A lock that is held. */
+export interface Lock {
+  /** Gives it back. */
+  release(): void
+}
+
+/** The start of a process: the kernel's boot and the ticks since then. Linux says both, other systems neither. */
+function startOf(pid: number): string | null {
+  try {
+    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The second field is the program's name in brackets and may hold anything; the start is the 22nd field.
+    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    return `${boot}:${ticks}`
+  } catch {
+    return null
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // Not allowed to signal it: then it is there.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+function parse(text: string): Holder | undefined {
+  try {
+    const { pid, host, since, start } = JSON.parse(text) as Partial<Holder>
+    if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined
+    return { pid: pid as number, host, since: String(since), start: start ?? null }
+  } catch {
+    return undefined
+  }
+}
+
+/** What a lock file says now, and how long ago its holder last showed that it is alive. */
+interface Sighting {
+  readonly text: string
+  readonly holder: Holder | undefined
+  readonly age: number
+}
+
+function look(path: string): Sighting | undefined {
+  try {
+    const text = fs.readFileSync(path, 'utf8')
+    return { text, holder: parse(text), age: Date.now() - fs.statSync(path).mtimeMs }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function isStale({ holder, age }: Sighting): boolean {
+  if (holder === undefined) return age > WRITTEN_WITHIN
+  if (holder.host !== os.hostname()) return age > DEAD_AFTER
+  if (!isRunning(holder.pid)) return true
+  // The number was given to another process since.
+  const start = startOf(holder.pid)
+  return holder.start !== null && start !== null && holder.start !== start
+}
+
+function locked(path: string, lockPath: string, sighting: Sighting | undefined): PalimpsestError {
+  const who = sighting?.holder
+  const where =
+    who === undefined
+      ? 'a process that has just begun'
+      : `process ${who.pid} on ${who.host}, since ${who.since}`
+  const holder = who?.pid === process.pid && who.host === os.hostname() ? `this process (${who.pid})` : where
+  const message = `the store ${path} is already open in ${holder}; its lock is ${lockPath}`
+  return new PalimpsestError('LOCKED', message, { holder, path })
+}
+
+/** Makes the lock file, whole or not at all. Answers whether there was none. */
+function make(lockPath: string, text: string): boolean {
+  let file: number
+  try {
+    file = fs.openSync(lockPath, 'wx')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+  try {
+    fs.writeSync(file, text)
+  } finally {
+    fs.closeSync(file)
+  }
+  return true
+}
+
+/**
+ * Removes a stale lock. Only one process may do so at a time, and only if the lock is still the stale one: another may have
+ * removed it meanwhile and taken its place.
+ */
+function removeStale(lockPath: string, stale: Sighting): void {
+  const guard = `${lockPath}.takeover`
+  if (!make(guard, String(process.pid))) {
+    const other = look(guard)
+    // Left behind by a process that ended in the few microseconds between.
+    if (other !== undefined && other.age > WRITTEN_WITHIN) fs.rmSync(guard, { force: true })
+    return
+  }
+  try {
+    if (look(lockPath)?.text === stale.text) fs.rmSync(lockPath, { force: true })
+  } finally {
+    fs.rmSync(guard, { force: true })
+  }
+}
+
+class HeldLock implements Lock {
+  readonly #path: string
+  readonly #text: string
+  readonly #heart: NodeJS.Timeout
+
+  constructor(path: string, text: string) {
+    this.#path = path
+    this.#text = text
+    this.#heart = setInterval(() => this.#beat(), HEARTBEAT)
+    this.#heart.unref()
+  }
+
+  release(): void {
+    clearInterval(this.#heart)
+    if (look(this.#path)?.text === this.#text) fs.rmSync(this.#path, { force: true })
+  }
+
+  #beat(): void {
+    const now = new Date()
+    try {
+      fs.utimesSync(this.#path, now, now)
+    } catch {
+      // The sign of life is for other hosts only; without it they take the lock after a minute, as they should
+      // if the file is gone.
+    }
+  }
+}
+
+/** Locks the store at `path` for this process. */
+export function lock(path: string): Lock {
+  const lockPath = `${path}.lock`
+  const holder: Holder = {
+    pid: process.pid,
+    host: os.hostname(),
+    since: new Date().toISOString(),
+    start: startOf(process.pid),
+  }
+  const text = `${JSON.stringify(holder)}\n`
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    if (make(lockPath, text)) return new HeldLock(lockPath, text)
+    const sighting = look(lockPath)
+    if (sighting === undefined) continue
+    if (!isStale(sighting)) throw locked(path, lockPath, sighting)
+    removeStale(lockPath, sighting)
+  }
+  throw locked(path, lockPath, look(lockPath))
+}

@@ -1,0 +1,103 @@
+import { invalid, show } from './errors.js'
+import type { AbortSignalLike, KeyCodec, ValueCodec } from './types.js'
+
+/** Checks one option's value: answers what it must be if it is not. */
+type Rule = (value: unknown) => string | undefined
+
+/** The options that a call knows, by name. */
+export type Rules = Readonly<Record<string, Rule>>
+
+const MAX_SIZE = 0xffff_ffff
+
+function isWhole(value: unknown, least: number, most: number): value is number {
+  return Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+}
+
+function whole(least: number, most: number): Rule {
+  return value => (isWhole(value, least, most) ? undefined : `a whole number from ${least} to ${most}`)
+}
+
+function oneOf(...choices: string[]): Rule {
+  const words = choices.map(choice => `'${choice}'`).join(' or ')
+  return value => (choices.includes(value as string) ? undefined : words)
+}
+
+function isFunction(value: unknown): string | undefined {
+  return typeof value === 'function' ? undefined : 'a function'
+}
+
+function isSignal(value: unknown): string | undefined {
+  const signal = value as Partial<AbortSignalLike> | null
+  const fits = typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function'
+  return fits ? undefined : 'an AbortSignal'
+}
+
+function isDuration(value: unknown): string | undefined {
+  const fits = typeof value === 'number' && value >= 0 && value <= Number.MAX_SAFE_INTEGER / 1000
+  return fits ? undefined : 'a duration in milliseconds'
+}
+
+type RuleName =
+  | 'size'
+  | 'revision'
+  | 'duration'
+  | 'keys'
+  | 'values'
+  | 'durability'
+  | 'callback'
+  | 'signal'
+  | 'anything'
+
+/** Rules for options that several calls share. */
+export const rules: Readonly<Record<RuleName, Rule>> = {
+  size: whole(0, MAX_SIZE),
+  revision: whole(0, Number.MAX_SAFE_INTEGER),
+  duration: isDuration,
+  keys: oneOf('utf8', 'bytes'),
+  values: oneOf('utf8', 'bytes', 'json'),
+  durability: oneOf('strict', 'relaxed'),
+  callback: isFunction,
+  signal: isSignal,
+  anything: () => undefined,
+}
+
+/** Checks an object of options: every name known, every value fitting. An option that is `undefined` is absent. */
+export function checkOptions(options: unknown, known: Rules): void {
+  if (options === undefined) return
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw invalid(`options must be an object, not ${show(options)}`)
+  }
+  for (const [name, value] of Object.entries(options)) {
+    const rule = Object.hasOwn(known, name) ? known[name] : undefined
+    if (rule === undefined) {
+      const names = Object.keys(known).join(', ')
+      throw invalid(`there is no option ${show(name)}; there are ${names}`, { option: name })
+    }
+    const expected = value === undefined ? undefined : rule(value)
+    if (expected !== undefined) {
+      throw invalid(`the option ${name} must be ${expected}, not ${show(value)}`, { option: name })
+    }
+  }
+}
+
+/** Checks a revision that is an argument of its own. */
+export function checkRevision(revision: unknown): number {
+  if (isWhole(revision, 0, Number.MAX_SAFE_INTEGER)) return revision
+  throw invalid(
+    `a revision must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, not ${show(revision)}`,
+  )
+}
+
+/** How keys and values of one store, or of one call, are encoded. */
+export interface Codecs<V extends ValueCodec = ValueCodec, K extends KeyCodec = KeyCodec> {
+  readonly values: V
+  readonly keys: K
+}
+
+/** The codecs of a call: its own, else the store's. */
+export function codecsOf<V extends ValueCodec, K extends KeyCodec>(
+  options: { readonly values?: V | undefined; readonly keys?: K | undefined } | undefined,
+  store: Codecs,
+): Codecs<V, K> {
+  return { values: options?.values ?? (store.values as V), keys: options?.keys ?? (store.keys as K) }
+}

@@ -1,0 +1,139 @@
+import type { Background } from './background.js'
+import { checkKey, decodeValue, encodeKey } from './codec.js'
+import type { Instance, RawCursor, RawRangeOptions, RawReader } from './engine.js'
+import { Block } from './entries.js'
+import { PACKED_ALL, packSelection, selectionRules } from './keys.js'
+import { type Codecs, checkOptions, codecsOf, rules } from './options.js'
+import { LazyRange, type RangePlan, SyncItems } from './range.js'
+import type * as t from './types.js'
+
+const getRules = { revision: rules.revision, values: rules.values }
+const entryRules = { ...getRules, keys: rules.keys }
+const countRules = { ...selectionRules, revision: rules.revision }
+const keysRules = { ...countRules, limit: rules.size, keys: rules.keys, signal: rules.signal }
+const rangeRules = { ...keysRules, values: rules.values }
+
+/** What reads have in common, whether of a store as it is now or of a snapshot. */
+export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec> implements t.Reader<V, K> {
+  /** The wasm instance that the engine lives in. */
+  protected readonly instance: Instance
+  /** The store's background work, which long chains of reads give way to. */
+  protected readonly background: Background
+  /** The store's codecs. */
+  protected readonly codecs: Codecs<V, K>
+
+  constructor(instance: Instance, background: Background, codecs: Codecs<V, K>) {
+    this.instance = instance
+    this.background = background
+    this.codecs = codecs
+  }
+
+  /** Throws if this can't be read any more. */
+  protected abstract assertOpen(): void
+
+  /** Calls `read` with what this reads from, as it was at `revision`, or as it is. */
+  protected abstract reading<T>(revision: number | undefined, read: (raw: RawReader) => T): T
+
+  /** Opens a cursor, at `options.revision` if there is one. */
+  protected abstract cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor
+
+  async get<W extends t.ValueCodec = V>(
+    key: t.Key,
+    options?: t.GetOptions<W>,
+  ): Promise<t.ValueTypes[W] | undefined> {
+    const breath = this.background.breath()
+    if (breath !== undefined) await breath
+    return this.getSync(key, options)
+  }
+
+  getSync<W extends t.ValueCodec = V>(key: t.Key, options?: t.GetOptions<W>): t.ValueTypes[W] | undefined {
+    if (options !== undefined) checkOptions(options, getRules)
+    this.assertOpen()
+    const checked = checkKey(key)
+    try {
+      return this.value(
+        checked,
+        options?.revision,
+        options?.values ?? (this.codecs.values as t.ValueCodec as W),
+      )
+    } catch (thrown) {
+      throw this.instance.error(thrown)
+    }
+  }
+
+  /** A key's decoded value. The hot path: a subclass may know a shorter way. */
+  protected value<W extends t.ValueCodec>(
+    key: t.Key,
+    revision: number | undefined,
+    codec: W,
+  ): t.ValueTypes[W] | undefined {
+    const packed = encodeKey(key)
+    const bytes = this.reading(revision, raw => raw.get(packed))
+    return bytes && decodeValue(bytes, 0, bytes.length, codec)
+  }
+
+  async getEntry<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
+    key: t.Key,
+    options?: t.EntryOptions<W, L>,
+  ): Promise<t.Entry<W, L> | undefined> {
+    checkOptions(options, entryRules)
+    const packed = encodeKey(checkKey(key))
+    const bytes = this.guarded(() => this.reading(options?.revision, raw => raw.entry(packed)))
+    return bytes && new Block(bytes).entry(codecsOf<W, L>(options, this.codecs))
+  }
+
+  range<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
+    options?: t.RangeOptions<W, L>,
+  ): t.Range<t.Entry<W, L>> {
+    return new LazyRange(this.#entries(options))
+  }
+
+  rangeSync<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
+    options?: t.RangeOptions<W, L>,
+  ): IterableIterator<t.Entry<W, L>> {
+    return new SyncItems(this.#entries(options))
+  }
+
+  keys<L extends t.KeyCodec = K>(options?: t.KeysOptions<L>): t.Range<t.KeyTypes[L]> {
+    checkOptions(options, keysRules)
+    const { keys } = codecsOf<V, L>({ keys: options?.keys }, this.codecs)
+    return new LazyRange({ ...this.#source(options, { keysOnly: true }), take: block => block.key(keys) })
+  }
+
+  async count(options?: t.CountOptions): Promise<number> {
+    checkOptions(options, countRules)
+    const keys = packSelection(options ?? {}) ?? PACKED_ALL
+    return this.guarded(() => this.reading(options?.revision, raw => raw.count(keys)))
+  }
+
+  /** Calls the engine, and translates what it throws. */
+  protected guarded<T>(call: () => T): T {
+    this.assertOpen()
+    try {
+      return call()
+    } catch (thrown) {
+      throw this.instance.error(thrown)
+    }
+  }
+
+  #entries<W extends t.ValueCodec, L extends t.KeyCodec>(
+    options: t.RangeOptions<W, L> | undefined,
+  ): RangePlan<t.Entry<W, L>> {
+    checkOptions(options, rangeRules)
+    const codecs = codecsOf<W, L>(options, this.codecs)
+    return { ...this.#source(options, {}), take: block => block.entry(codecs) }
+  }
+
+  #source(options: t.KeysOptions | undefined, more: RawRangeOptions): Omit<RangePlan<never>, 'take'> {
+    this.assertOpen()
+    const keys = packSelection(options ?? {}) ?? PACKED_ALL
+    return {
+      instance: this.instance,
+      background: this.background,
+      open: limit => this.cursor(keys, { ...more, revision: options?.revision ?? 0, limit }),
+      assertOpen: () => this.assertOpen(),
+      limit: options?.limit,
+      signal: options?.signal,
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { RawCursor, RawRangeOptions, RawReader, RawSnapshot } from './engine.js'
+import { closed, invalid } from './errors.js'
+import { EngineReader } from './reader.js'
+import type { EngineStore } from './store.js'
+import type { KeyCodec, Snapshot, ValueCodec } from './types.js'
+
+/** A snapshot of a store whose engine runs in this thread. Invariant: `raw` is there exactly while it is open. */
+export class EngineSnapshot<V extends ValueCodec, K extends KeyCodec>
+  extends EngineReader<V, K>
+  implements Omit<Snapshot<V, K>, typeof Symbol.dispose>
+{
+  readonly revision: number
+  readonly #store: EngineStore<V, K>
+  #raw: RawSnapshot | undefined
+
+  constructor(store: EngineStore<V, K>, raw: RawSnapshot) {
+    super(...store.parts)
+    this.#store = store
+    this.#raw = raw
+    this.revision = raw.revision()
+  }
+
+  close(): void {
+    const raw = this.#raw
+    this.#raw = undefined
+    if (raw === undefined || !this.instance.isSound) return
+    raw.free()
+    // What it has held back can be used again.
+    this.background.wake()
+  }
+
+  protected assertOpen(): void {
+    this.#store.assertOpen()
+    if (this.#raw === undefined) throw closed('snapshot')
+  }
+
+  protected reading<T>(revision: number | undefined, read: (raw: RawReader) => T): T {
+    return read(this.#open(revision))
+  }
+
+  protected cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor {
+    return this.#open(options.revision).cursor(keys, options)
+  }
+
+  #open(revision: number | undefined): RawSnapshot {
+    if (this.#raw === undefined) throw closed('snapshot')
+    if (revision === undefined || revision === 0 || revision === this.revision) return this.#raw
+    throw invalid(`a snapshot reads at its own revision, ${this.revision}, not at ${revision}`)
+  }
+}
+
+if (typeof Symbol.dispose === 'symbol') {
+  Object.defineProperty(EngineSnapshot.prototype, Symbol.dispose, {
+    value: function dispose(this: EngineSnapshot<ValueCodec, KeyCodec>): void {
+      this.close()
+    },
+  })
+}
+
+/** The snapshot as its users see it. */
+export function snapshotOf<V extends ValueCodec, K extends KeyCodec>(
+  store: EngineStore<V, K>,
+  raw: RawSnapshot,
+): Snapshot<V, K> {
+  // `Symbol.dispose` is added to the prototype above, which the types can't see.
+  return new EngineSnapshot(store, raw) as unknown as Snapshot<V, K>
+}

@@ -1,0 +1,335 @@
+// Stores in files: creation, locks, damage, and the end of a program.
+import assert from 'node:assert/strict'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { open } from 'palimpsest-kv'
+import { contents, freshFolder, inProcess, refusal } from './support/help.mjs'
+
+/** A closed store with some history, and its path. */
+async function stored(t, options = {}) {
+  const file = join(freshFolder(t), 'store.plm')
+  const db = await open({ storage: { file }, durability: 'relaxed', ...options })
+  for (let i = 0; i < 300; i += 1) await db.put(`k${i % 100}`, `v${i}`.repeat(20))
+  await db.close()
+  return file
+}
+
+test('a store is created, closed, and opened again', async t => {
+  const folder = freshFolder(t)
+  const file = join(folder, 'store.plm')
+  const db = await open({ storage: { file } })
+  assert.deepEqual(db.storage, { kind: 'file', persistent: true, path: file })
+  assert.deepEqual(readdirSync(folder).sort(), ['store.plm', 'store.plm.lock'])
+  await db.put('a', '1')
+  const first = db.revision
+  await db.put('a', '2')
+  await db.close()
+  assert.deepEqual(readdirSync(folder), ['store.plm'])
+  const again = await open({ storage: { file: pathToFileURL(file) } })
+  assert.deepEqual(
+    [again.revision, await again.get('a'), await again.get('a', { revision: first })],
+    [3, '2', '1'],
+  )
+  await again.check()
+  await again.close()
+})
+
+test('a store has the page size it was created with', async t => {
+  const file = await stored(t, { pageBytes: 1024 })
+  const db = await open({ storage: { file }, pageBytes: 8192 })
+  assert.equal((await db.status()).pageBytes, 1024)
+  assert.equal(await db.get('k99'), 'v299'.repeat(20))
+  await db.close()
+})
+
+test('a second opener is told who has the store, by whatever name it opens it', async t => {
+  const folder = freshFolder(t)
+  const file = join(folder, 'store.plm')
+  const link = join(folder, 'link.plm')
+  const db = await open({ storage: { file } })
+  symlinkSync(file, link)
+  for (const name of [file, link, pathToFileURL(file), join(folder, '.', 'x', '..', 'store.plm')]) {
+    const error = await refusal(() => open({ storage: { file: name } }))
+    assert.equal(error.code, 'LOCKED')
+    assert.match(error.holder, new RegExp(`this process \\(${process.pid}\\)`))
+    assert.equal(error.path, file)
+  }
+  const other = await inProcess(OPEN, { args: [file] })
+  assert.match(other.stdout, new RegExp(`^LOCKED .*process ${process.pid} on ${hostname()}, since 20`))
+  await db.put('still', 'works')
+  await db.close()
+  assert.match((await inProcess(OPEN, { args: [file] })).stdout, /^opened at 2/)
+})
+
+/** Opens the store, says what came of it, and closes it. */
+const OPEN = `
+  import { open } from 'palimpsest-kv'
+  try {
+    const db = await open({ storage: { file: process.argv[1] } })
+    console.log('opened at', db.revision)
+    await db.close()
+  } catch (error) {
+    console.log(error.code, error.message)
+  }`
+
+test('only one of many processes gets a store', async t => {
+  const file = await stored(t)
+  const source = `
+    import { open } from 'palimpsest-kv'
+    try {
+      await open({ storage: { file: process.argv[1] } })
+      console.log('opened')
+      setTimeout(() => {}, 3000)
+    } catch (error) {
+      console.log(error.code)
+    }`
+  // A lock of a process that is gone: all of them find it stale at the same time.
+  writeFileSync(`${file}.lock`, lockText({ pid: await deadProcess() }))
+  const ends = await Promise.all(Array.from({ length: 4 }, () => inProcess(source, { args: [file] })))
+  assert.deepEqual(ends.map(end => end.stdout.trim()).sort(), ['LOCKED', 'LOCKED', 'LOCKED', 'opened'])
+})
+
+async function deadProcess() {
+  return Number((await inProcess('console.log(process.pid)')).stdout)
+}
+
+function lockText(holder) {
+  return JSON.stringify({
+    pid: process.pid,
+    host: hostname(),
+    since: new Date().toISOString(),
+    start: null,
+    ...holder,
+  })
+}
+
+test('a lock is stale or not', async t => {
+  const file = await stored(t)
+  const lock = `${file}.lock`
+  const old = new Date(Date.now() - 120_000)
+  const isLinux = process.platform === 'linux'
+  const cases = [
+    ['a dead process', lockText({ pid: await deadProcess() }), undefined, true],
+    ['a number that another process has now', lockText({ start: 'another boot:1' }), undefined, isLinux],
+    ['a process that runs', lockText({}), undefined, false],
+    ['a process that runs, an old lock', lockText({}), old, false],
+    ['another host, a fresh sign of life', lockText({ host: 'elsewhere' }), undefined, false],
+    ['another host, no sign of life', lockText({ host: 'elsewhere' }), old, true],
+    ['a lock that is being written', '', undefined, false],
+    ['a lock that was never written', '', old, true],
+    ['a lock that is none', 'garbage', old, true],
+  ]
+  for (const [what, text, time, isStale] of cases) {
+    writeFileSync(lock, text)
+    if (time !== undefined) utimesSync(lock, time, time)
+    if (isStale) {
+      await (await open({ storage: { file } })).close()
+      assert.equal(existsSync(lock), false, what)
+    } else {
+      const error = await refusal(() => open({ storage: { file } }))
+      assert.equal(error.code, 'LOCKED', what)
+      assert.ok(error.message.includes(lock), 'the message names the lock')
+      assert.equal(readFileSync(lock, 'utf8'), text, what)
+    }
+  }
+})
+
+test('a process that is killed leaves a lock that the next one takes', async t => {
+  const file = join(freshFolder(t), 'store.plm')
+  const source = `
+    import { open } from 'palimpsest-kv'
+    const db = await open({ storage: { file: process.argv[1] } })
+    for (let i = 0; i < 50; i += 1) await db.put('k', String(i))
+    console.log('written')
+    setInterval(() => {}, 1000)`
+  const end = await inProcess(source, { args: [file], signal: 'SIGKILL' })
+  assert.equal(end.signal, 'SIGKILL')
+  assert.equal(existsSync(`${file}.lock`), true)
+  const db = await open({ storage: { file } })
+  assert.deepEqual([db.revision, await db.get('k')], [51, '49'])
+  await db.check()
+  await db.close()
+})
+
+test('a store that is open does not keep a program alive, and a normal end loses nothing', async t => {
+  const file = join(freshFolder(t), 'store.plm')
+  const ends = {
+    'nothing left to do': '',
+    'process.exit': 'process.exit(0)',
+    'an exception': 'setImmediate(() => { throw new Error("oops") })',
+  }
+  for (const [what, last] of Object.entries(ends)) {
+    const source = `
+      import { open } from 'palimpsest-kv'
+      const db = await open({ storage: { file: process.argv[1] }, durability: 'relaxed', flushInterval: 60_000, compactionPause: 60_000, compactionBatchLimit: 1 })
+      for (let i = 0; i < 50; i += 1) await db.put(${JSON.stringify(what)}, String(i))
+      await db.compact(db.revision).catch(() => {})
+      await db.put(${JSON.stringify(what)}, 'last')
+      ${last}`
+    const began = performance.now()
+    const end = await inProcess(source, { args: [file] })
+    assert.ok(performance.now() - began < 30_000, `${what}: it took as long as the pauses`)
+    assert.equal(end.code, what === 'an exception' ? 1 : 0, end.stderr)
+    assert.equal(existsSync(`${file}.lock`), false, what)
+    const db = await open({ storage: { file } })
+    assert.equal(await db.get(what), 'last')
+    await db.close()
+  }
+})
+
+test('an awaited compaction keeps a program alive until it is done', async () => {
+  const source = `
+    import { open } from 'palimpsest-kv'
+    const db = await open({ storage: 'memory', compactionPause: 20, compactionBatchLimit: 100 })
+    for (let i = 0; i < 1001; i += 1) await db.put('k', String(i))
+    const job = await db.compact(db.revision)
+    console.log((await job.done).removed)`
+  const end = await inProcess(source)
+  assert.deepEqual([end.code, end.stdout], [0, '1000\n'], end.stderr)
+})
+
+function inAFile(file) {
+  writeFileSync(file, 'x')
+  return join(file, 'store.plm')
+}
+
+const notStores = [
+  ['an empty file', file => writeFileSync(file, ''), 'NOT_A_STORE', /empty/],
+  ['a folder', file => mkdirSync(file), 'NOT_A_STORE', /folder/],
+  ['another format', file => writeFileSync(file, 'SQLite format 3\0'.repeat(1000)), 'NOT_A_STORE', /./],
+  ['a short text', file => writeFileSync(file, 'hello'), 'NOT_A_STORE', /./],
+  [
+    'a file in a folder that is not there',
+    (_file, folder) => join(folder, 'no', 'store.plm'),
+    'STORAGE',
+    /no such file/,
+  ],
+  ['a file in a file', inAFile, 'STORAGE', /./],
+]
+
+for (const [what, make, code, says] of notStores) {
+  test(`${what} is no store, and stays as it is`, async t => {
+    const folder = freshFolder(t)
+    const file = join(folder, 'store.plm')
+    const path = make(file, folder) ?? file
+    const before = existsSync(file) && statSync(file).isFile() ? readFileSync(file) : undefined
+    const listing = readdirSync(folder)
+    const error = await refusal(() => open({ storage: { file: path } }))
+    assert.equal(error.code, code, error.message)
+    assert.match(error.message, says)
+    if (before !== undefined) assert.deepEqual(readFileSync(file), before)
+    assert.deepEqual(readdirSync(folder), listing)
+  })
+}
+
+test('a file that may only be read is refused with what is needed', async t => {
+  const file = await stored(t)
+  const folder = join(file, '..')
+  // Root may write everything: the rights are given up once everything is loaded.
+  const source = `
+    import { open } from 'palimpsest-kv'
+    await (await open({ storage: 'memory' })).close()
+    if (process.getuid?.() === 0) process.setuid(65534)
+    try { await open({ storage: { file: process.argv[1] } }) } catch (error) { console.log(error.code, error.message) }`
+  for (const [folderMode, fileMode] of [
+    [0o777, 0o444],
+    [0o555, 0o666],
+  ]) {
+    chmodSync(folder, folderMode)
+    chmodSync(file, fileMode)
+    const { stdout } = await inProcess(source, { args: [file] })
+    assert.match(stdout, /^STORAGE .*needs to read and write its file/, stdout)
+    assert.deepEqual(readdirSync(folder), ['store.plm'])
+  }
+  chmodSync(folder, 0o777)
+})
+
+test('a truncated store is refused or whole, and never changed by the refusal', async t => {
+  const file = await stored(t)
+  const whole = readFileSync(file)
+  const kept = `${file}.whole`
+  renameSync(file, kept)
+  for (let length = 1; length < whole.length; length += Math.ceil(whole.length / 40)) {
+    writeFileSync(file, whole)
+    truncateSync(file, length)
+    await refusedOrRight(file)
+  }
+})
+
+test('a store of a newer format is refused as such', async t => {
+  const file = await stored(t)
+  const codes = new Set()
+  const whole = readFileSync(file)
+  for (let at = 0; at < 64; at += 1) {
+    const changed = Buffer.from(whole)
+    changed[at] = (changed[at] + 1) % 256
+    writeFileSync(file, changed)
+    codes.add((await refusedOrRight(file)) ?? 'right')
+  }
+  for (const code of codes)
+    assert.ok(['right', 'NOT_A_STORE', 'CORRUPT', 'NEWER_FORMAT'].includes(code), code)
+})
+
+test('a flipped bit is seen, or does not matter', async t => {
+  const file = await stored(t, { pageBytes: 512 })
+  const whole = readFileSync(file)
+  let refused = 0
+  for (let i = 0; i < 150; i += 1) {
+    // A fixed walk over all of the file: a prime step visits every part of it.
+    const at = (i * 104_729) % (whole.length * 8)
+    const changed = Buffer.from(whole)
+    changed[at >> 3] ^= 1 << (at & 7)
+    writeFileSync(file, changed)
+    if ((await refusedOrRight(file)) !== undefined) refused += 1
+  }
+  assert.ok(refused > 0, 'at least one of them mattered')
+})
+
+/** Opens a store of `stored` that may be damaged: it is refused as it is, or every answer is right. */
+async function refusedOrRight(file) {
+  const before = readFileSync(file)
+  let db
+  try {
+    db = await open({ storage: { file } })
+  } catch (error) {
+    assert.ok(['NOT_A_STORE', 'CORRUPT', 'NEWER_FORMAT', 'STORAGE'].includes(error.code), error.stack)
+    assert.deepEqual(readFileSync(file), before, 'a refused file is as it was')
+    assert.equal(existsSync(`${file}.lock`), false)
+    return error.code
+  }
+  let code
+  try {
+    // What a crash could have left is right, too: the beginning of the history, whole.
+    assert.deepEqual(await contents(db), expectedOf(db.revision), `the history up to ${db.revision}`)
+  } catch (error) {
+    if (error.code !== 'CORRUPT') throw error
+    code = error.code
+  } finally {
+    await db
+      .close()
+      .catch(error => assert.ok(['CORRUPT', 'WRITES_REFUSED'].includes(error.code), error.stack))
+  }
+  return code
+}
+
+/** What `stored` has written up to a revision. */
+function expectedOf(revision) {
+  const map = new Map()
+  for (let i = 0; i < revision - 1; i += 1) map.set(`k${i % 100}`, `v${i}`.repeat(20))
+  return [...map].sort(([one], [other]) => (one < other ? -1 : 1))
+}

@@ -1,0 +1,64 @@
+import {
+  compare,
+  del,
+  type Entry,
+  get,
+  open,
+  PalimpsestError,
+  put,
+  type Store,
+  type SyncStorage,
+} from 'palimpsest-kv'
+
+export async function use(storage: SyncStorage): Promise<string | undefined> {
+  const db = await open({ storage: 'memory' })
+  const { revision }: { revision: number } = await db.put('users/1', 'Ada')
+  const then: string | undefined = await db.get('users/1', { revision })
+  const now: string | undefined = db.getSync(new Uint8Array([1]))
+  for await (const { key, value, modRevision } of db.range({ prefix: 'users/', limit: 5 })) {
+    const text: string = key + value + modRevision.toFixed()
+    void text
+  }
+  const raw: Uint8Array | undefined = await db.get('a', { values: 'bytes' })
+  const parsed: unknown = await db.get('a', { values: 'json' })
+  const answer = await db
+    .txn()
+    .if(db.compare('users/1').version.equals(2), compare('b').value.lessThan('x'))
+    .then(put('x', 'y'), get({ prefix: 'a' }, { limit: 1 }))
+    .else(del('x'))
+    .commit()
+  for (const result of answer.results) {
+    if (result.type === 'get') {
+      const entries: Entry[] = result.entries
+      void entries
+    }
+  }
+  const snapshot = db.snapshot({ revision })
+  const count: number = await snapshot.count({ from: 'a', to: 'b' })
+  snapshot.close()
+  const job = await db.compact(revision)
+  for await (const progress of job.progress()) void progress.removed
+  const { finished }: { finished: boolean } = await job.done
+  const bytes: Store<'bytes', 'bytes'> = await open({
+    storage,
+    values: 'bytes',
+    keys: 'bytes',
+    durability: 'relaxed',
+  })
+  await bytes.put('a', new Uint8Array())
+  const key: Uint8Array | undefined = (await bytes.getEntry('a'))?.key
+  const json: Store<'json'> = await open({
+    storage: { file: 'x.plm' },
+    values: 'json',
+    onError: error => void error.code,
+  })
+  await json.put('a', { any: ['thing'] })
+  const keys: string[] = (await json.keys({ prefix: 'a' }).collect()).entries
+  try {
+    await db.close()
+  } catch (error) {
+    if (error instanceof PalimpsestError && error.code === 'COMPACTED') void (error.requested ?? 0).toFixed()
+  }
+  void [now, raw, parsed, count, finished, key, keys]
+  return then
+}

@@ -1,0 +1,24 @@
+import { open } from 'palimpsest-kv'
+
+export async function misuse(): Promise<void> {
+  const db = await open({ storage: 'memory' })
+  // @ts-expect-error: a text store takes texts
+  await db.put('a', 5)
+  // @ts-expect-error: a key is a text or bytes
+  await db.get(5)
+  // @ts-expect-error: there is no such option
+  await db.get('a', { revison: 5 })
+  // @ts-expect-error: all keys must be meant
+  await db.delete({ all: false })
+  // @ts-expect-error: a version is a number
+  db.compare('a').version.equals('1')
+  // @ts-expect-error: bytes are not a text
+  const text: string | undefined = await db.get('a', { values: 'bytes' })
+  // @ts-expect-error: where the bytes are must be said
+  await open({})
+  // @ts-expect-error: there is no such codec
+  await open({ storage: 'memory', values: 'xml' })
+  // @ts-expect-error: JSON's values must be looked at first
+  const length: number = (await db.get('a', { values: 'json' })).length
+  void [text, length]
+}

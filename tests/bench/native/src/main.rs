@@ -1,0 +1,41 @@
+//! Measures the engine: `palimpsest-kv-bench serving MEDIUM KEYS PUTS` or
+//! `palimpsest-kv-bench compaction MEDIUM KEYS PUTS unpaced|default`, where MEDIUM is `memory` or a folder for the
+//! store's file, and `palimpsest-kv-bench machine` the machine under it. Every key beyond the first put of each is dead in a compaction: 100,000 keys and 1,000,000 puts are 90%.
+
+use std::env;
+
+use palimpsest_kv_bench::compaction::{self, Pace};
+use palimpsest_kv_bench::medium::{InFile, InMemory, Medium};
+use palimpsest_kv_bench::{machine, serving};
+use palimpsest_kv_bench_workload::{Load, Outcome};
+
+fn main() -> Outcome<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments == ["machine"] {
+        return machine::measure();
+    }
+    let [_, medium, ..] = &arguments[..] else {
+        return Err("usage: palimpsest-kv-bench SCENARIO MEDIUM KEYS PUTS [PACE]".into());
+    };
+    if medium == "memory" {
+        return run(&InMemory, &arguments);
+    }
+    let folder = tempfile::tempdir_in(medium)?;
+    run(&InFile { path: folder.path().join("bench.plm") }, &arguments)
+}
+
+fn run<M: Medium>(medium: &M, arguments: &[String]) -> Outcome<()> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["serving", _, keys, puts] => serving::measure(medium, &Load::new(keys.parse()?, puts.parse()?)?),
+        ["compaction", _, keys, puts, pace] => {
+            let pace = match pace {
+                "unpaced" => Pace::Unpaced,
+                "default" => Pace::Default,
+                _ => return Err(format!("there is no pace {pace}").into()),
+            };
+            compaction::measure(medium, &Load::new(keys.parse()?, puts.parse()?)?, pace)
+        }
+        _ => Err("the arguments are described at the head of the program's source".into()),
+    }
+}

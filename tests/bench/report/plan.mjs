@@ -1,0 +1,71 @@
+// What is run for each engine, and under which names its measurements are filed.
+
+/** Sizes of a run: the full one is what the project's targets are about. */
+export const sizes = {
+  full: { keys: 100_000, puts: 1_000_000 },
+  quick: { keys: 10_000, puts: 100_000 },
+}
+
+/** The engines in the order in which they take their turns. */
+export const engines = ['native', 'npm', 'etcd', 'redb', 'fjall', 'lmdb']
+
+/** What a peer is, and what it lacks, said beside its figures. */
+export const peerNotes = {
+  etcd: "etcd 3.4's mvcc store in process, on bbolt, synced every 10,000 puts or 100 ms; its compaction always pauses 10 ms after 1,000 revisions",
+  redb: 'redb keeps no history: one record a key, nothing to read in the past, nothing to compact',
+  fjall: 'fjall keeps no history that can be read: a merge tree, compressed, that drops old versions as it merges',
+  lmdb: 'LMDB keeps no history: one record a key; it reads from a memory map',
+}
+
+const deadShares = [
+  ['compact_90', ({ puts }) => puts / 10],
+  ['compact_10', ({ puts }) => (puts / 10) * 9],
+  ['compact_01', ({ puts }) => (puts / 1000) * 999],
+]
+
+/**
+ * The jobs of one engine: `program` with `args`, whose measurements go to `column` under each of `prefixes`.
+ * @param {string} engine
+ * @param {{ keys: number, puts: number }} size
+ * @param {string} folder where files are made
+ */
+export function jobs(engine, size, folder) {
+  const serving = [size.keys, size.puts]
+  const job = (column, program, args, prefixes = ['']) => ({ column, program, args: args.map(String), prefixes })
+  const compactions = deadShares.map(([name, keys]) => [name, [keys(size), size.puts]])
+  switch (engine) {
+    case 'native':
+      return [
+        job('machine', 'native', ['machine']),
+        job('memory', 'native', ['serving', 'memory', ...serving]),
+        job('file', 'native', ['serving', folder, ...serving]),
+        ...compactions.map(([name, load]) =>
+          job('memory', 'native', ['compaction', 'memory', ...load, 'unpaced'], [`${name}.`]),
+        ),
+        ...compactions.map(([name, load]) =>
+          job('memory', 'native', ['compaction', 'memory', ...load, 'default'], [`${name}_paced.`]),
+        ),
+        ...compactions
+          .slice(0, 1)
+          .map(([name, load]) => job('file', 'native', ['compaction', folder, ...load, 'unpaced'], [`${name}.`])),
+        job('memory', 'heap', [folder, ...serving]),
+      ]
+    case 'etcd':
+      return [
+        job('etcd', 'etcd', ['serving', folder, ...serving]),
+        // It has one pace: the same figure stands beside our fastest and beside our default.
+        ...compactions.map(([name, load], i) =>
+          job(
+            'etcd',
+            'etcd',
+            ['compaction', folder, ...load, i === 0 ? 'loaded' : 'quiet'],
+            [`${name}.`, `${name}_paced.`],
+          ),
+        ),
+      ]
+    case 'npm':
+      return [job('npm', 'npm', [])]
+    default:
+      return [job(engine, 'peers', [engine, folder, ...serving])]
+  }
+}

@@ -1,0 +1,14 @@
+//! The tests that cross the parts of Palimpsest, in one program.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod compaction;
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod semantics;
+#[cfg(test)]
+mod tidy;

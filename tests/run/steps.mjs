@@ -1,0 +1,130 @@
+/** The steps of `npm test`, in order: what each needs, what it runs, and whether it must have run tests. */
+import { join } from 'node:path'
+import { ROOT, TARGET } from './exec.mjs'
+import { wasmBindgenFolder } from './setup.mjs'
+
+const WASM = 'wasm32-unknown-unknown'
+const CORE = ['-p', 'palimpsest-kv']
+const BINDINGS = ['-p', 'palimpsest-kv-wasm']
+/** The benchmarks are a workspace of their own, built into the same folder. Their peers are built only to be measured. */
+const BENCHMARKS = ['--manifest-path', join('tests', 'bench', 'Cargo.toml')]
+const IN_ONE_FOLDER = ['--target-dir', TARGET]
+const DENY_WARNINGS = ['--', '-D', 'warnings']
+
+/** The wasm is bytes for those who load it themselves; there are no types for it. */
+const ATTW = { command: ['attw', '--pack', 'pkg', '--no-color', '--exclude-entrypoints', 'palimpsest.wasm'] }
+
+/** @typedef {{ command: string[], env?: Record<string, string>, cwd?: string }} Command */
+
+/**
+ * `counts` says that the output must tell of tests that ran: a run of no test is a failure. `shows` picks what of the
+ * output is worth telling.
+ * @type {{ name: string, about: string, needs: string[], commands: Command[], counts?: true, shows?: RegExp }[]}
+ */
+export const STEPS = [
+  {
+    name: 'fmt',
+    about: 'Rust is formatted',
+    needs: ['rust', 'rustfmt'],
+    commands: [cargo('fmt', '--all', '--check'), cargo('fmt', '--all', '--check', ...BENCHMARKS)],
+  },
+  {
+    name: 'lint',
+    about: 'JavaScript and TypeScript are formatted and linted',
+    needs: ['packages'],
+    commands: [{ command: ['biome', 'ci', '--colors=off'] }],
+  },
+  {
+    name: 'clippy',
+    about: 'Rust is linted, on this machine and for WebAssembly',
+    needs: ['rust', 'linker', 'clippy', WASM],
+    commands: [
+      cargo('clippy', '--workspace', '--all-targets', ...DENY_WARNINGS),
+      cargo('clippy', ...BINDINGS, '--all-targets', '--target', WASM, ...DENY_WARNINGS),
+      cargo('clippy', ...BENCHMARKS, '-p', 'palimpsest-kv-bench', '--all-targets', ...IN_ONE_FOLDER, ...DENY_WARNINGS),
+    ],
+  },
+  {
+    name: 'unit',
+    about: 'unit, model, bad-input and tidiness tests',
+    needs: ['rust', 'linker'],
+    commands: [cargo('test', '--workspace', '--lib', '--bins', '--tests', '--examples')],
+    counts: true,
+  },
+  {
+    name: 'doctests',
+    about: 'examples in the documentation run',
+    needs: ['rust', 'linker'],
+    commands: [cargo('test', '--workspace', '--doc')],
+    counts: true,
+  },
+  {
+    name: 'nostd',
+    about: 'the engine builds where there is no operating system',
+    needs: ['rust', 'linker', 'thumbv7em-none-eabihf', 'wasm32v1-none'],
+    commands: ['thumbv7em-none-eabihf', 'wasm32v1-none'].map(target =>
+      cargo('check', ...CORE, '--no-default-features', '--target', target),
+    ),
+  },
+  {
+    name: 'docs',
+    about: 'the documentation builds without a warning',
+    needs: ['rust', 'linker'],
+    commands: [{ ...cargo('doc', '--no-deps', '--workspace'), env: { RUSTDOCFLAGS: '-D warnings' } }],
+  },
+  {
+    name: 'build',
+    about: 'the npm package builds',
+    needs: ['packages', 'rust', 'linker', WASM, 'wasm-bindgen'],
+    commands: [node('pkg/scripts/build.mjs')],
+    shows: /^palimpsest\.wasm: (.+)/m,
+  },
+  {
+    name: 'types',
+    about: 'TypeScript and checked JavaScript have sound types',
+    needs: ['packages', 'package'],
+    commands: [{ command: ['tsc', '-p', join('tests', 'run', 'tsconfig.json')] }],
+  },
+  {
+    name: 'wasm',
+    about: 'the bindings, as WebAssembly in Node',
+    needs: ['rust', 'linker', WASM, 'wasm-bindgen'],
+    commands: [
+      {
+        ...cargo('test', ...BINDINGS, '--target', WASM, '--tests'),
+        env: {
+          CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: join(wasmBindgenFolder(), 'wasm-bindgen-test-runner'),
+        },
+      },
+    ],
+    counts: true,
+  },
+  {
+    name: 'package',
+    about: 'the packed npm package, installed elsewhere',
+    needs: ['package'],
+    commands: [{ command: ['npm', 'test', '--workspace', 'palimpsest-kv'] }],
+    counts: true,
+  },
+  {
+    name: 'publishable',
+    about: 'the npm package is as registries, runtimes and bundlers want it',
+    needs: ['package'],
+    commands: [{ command: ['publint', 'pkg', '--strict'] }, ATTW],
+  },
+  {
+    name: 'tour',
+    about: 'the tour tells the truth, in plain lines and as JSON',
+    needs: ['package'],
+    commands: [node('--test', '--test-reporter=tap', 'tests/run/tour.test.mjs')],
+    counts: true,
+  },
+]
+
+function cargo(...args) {
+  return { command: ['cargo', ...args] }
+}
+
+function node(...args) {
+  return { command: [process.execPath, ...args], cwd: ROOT }
+}

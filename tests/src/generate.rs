@@ -1,0 +1,295 @@
+//! Random actions, chosen as a swarm: each run leaves some kinds out and favours others wildly, so that runs differ in what
+//! they are about and rare combinations come up.
+
+use std::time::Duration;
+
+use palimpsest_kv::{Budget, Durability, Keys, Options};
+
+use crate::action::{Action, Condition, Form, Query, Relation, Step, Target, Transaction};
+use crate::medium::Power;
+use crate::model::Model;
+use crate::rng::Rng;
+
+/// The longest key that the generated options allow, in bytes: longer than several of the smallest pages.
+const MAX_KEY_BYTES: usize = 3_000;
+/// The longest value that the generated options allow, in bytes.
+const MAX_VALUE_BYTES: usize = 120_000;
+/// Open snapshots at most.
+const MAX_SNAPSHOTS: usize = 6;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Put,
+    Delete,
+    Commit,
+    Get,
+    Range,
+    OpenSnapshot,
+    ReadSnapshot,
+    DropSnapshot,
+    Compact,
+    Run,
+    RunUntilIdle,
+    Flush,
+    Checkpoint,
+    Reopen,
+    CutPower,
+}
+
+/// Every kind, and how often it comes compared with the others before the swarm has its say. Those at the end cost as much as
+/// hundreds of the others.
+const KINDS: [(Kind, u64); 15] = [
+    (Kind::Put, 400),
+    (Kind::Delete, 60),
+    (Kind::Commit, 100),
+    (Kind::Get, 100),
+    (Kind::Range, 40),
+    (Kind::OpenSnapshot, 10),
+    (Kind::ReadSnapshot, 20),
+    (Kind::DropSnapshot, 8),
+    (Kind::Compact, 12),
+    (Kind::Run, 100),
+    (Kind::RunUntilIdle, 4),
+    (Kind::Flush, 20),
+    (Kind::Checkpoint, 6),
+    (Kind::Reopen, 2),
+    (Kind::CutPower, 2),
+];
+
+/// How the keys of one run look.
+#[derive(Clone, Copy, Debug)]
+enum KeyStyle {
+    /// `k017`.
+    Numbered,
+    /// Few letters, so that keys are prefixes of others; with the least and the greatest byte among them.
+    Letters,
+    /// A long common prefix, then a number.
+    Long,
+    /// Of any length up to the limit, and any bytes.
+    Wild,
+}
+
+/// What a run is about.
+#[derive(Clone, Debug)]
+pub struct Swarm {
+    weights: Vec<(Kind, u64)>,
+    style: KeyStyle,
+    distinct_keys: u64,
+    value_bytes: usize,
+    budget_micros: u64,
+}
+
+/// Options for a run with this page size.
+pub fn options(rng: &mut Rng, page_bytes: usize) -> Options {
+    Options {
+        page_bytes,
+        cache_bytes: rng.one_of(&[0, page_bytes, 10_000, 100_000, Options::default().cache_bytes]),
+        durability: rng.one_of(&[Durability::Strict, Durability::Relaxed]),
+        flush_interval: Duration::from_millis(rng.one_of(&[0, 1, 100])),
+        compaction_batch_limit: rng.one_of(&[1, 3, 20, 1_000]),
+        compaction_pause: Duration::from_micros(rng.one_of(&[0, 100, 10_000])),
+        max_key_bytes: MAX_KEY_BYTES,
+        max_value_bytes: MAX_VALUE_BYTES,
+        max_txn_ops: rng.one_of(&[1, 4, 128]),
+        store_id: Some(rng.bits()),
+    }
+}
+
+impl Swarm {
+    /// What a new run is about.
+    pub fn new(rng: &mut Rng, power: Power) -> Self {
+        let mut weights: Vec<(Kind, u64)> = KINDS.to_vec();
+        weights.retain(|(kind, _)| *kind == Kind::Put || !rng.once_in(3));
+        weights.retain(|(kind, _)| *kind != Kind::CutPower || power == Power::Unreliable);
+        weights.iter_mut().for_each(|(_, weight)| *weight = (*weight << rng.below(6)) >> rng.below(4));
+        Self {
+            weights,
+            style: rng.one_of(&[KeyStyle::Numbered, KeyStyle::Letters, KeyStyle::Long, KeyStyle::Wild]),
+            distinct_keys: rng.one_of(&[1, 5, 30, 150]),
+            value_bytes: rng.one_of(&[0, 12, 12, 100, 100, 400, 3_000]),
+            budget_micros: rng.one_of(&[0, 1, 50, 2_000]),
+        }
+    }
+
+    /// The next action on a store that the model describes and that has so many open snapshots.
+    pub fn next(&self, rng: &mut Rng, (model, snapshots): (&Model, usize)) -> Action {
+        match self.kind(rng) {
+            Kind::Put => Action::Put(self.key_or_bad(rng), self.value(rng)),
+            Kind::Delete => Action::Delete(self.keys(rng)),
+            Kind::Commit => Action::Commit(self.transaction(rng, model)),
+            Kind::Get => Action::Get(self.key_or_bad(rng), revision(rng, model)),
+            Kind::Range => {
+                let revision = revision(rng, model);
+                Action::Range(self.query(rng, revision))
+            }
+            Kind::OpenSnapshot if snapshots < MAX_SNAPSHOTS => Action::OpenSnapshot(revision(rng, model)),
+            Kind::ReadSnapshot if snapshots > 0 => {
+                let revision = if rng.once_in(3) { revision(rng, model) } else { None };
+                Action::ReadSnapshot(rng.index(snapshots), self.query(rng, revision))
+            }
+            Kind::DropSnapshot if snapshots > 0 => Action::DropSnapshot(rng.index(snapshots)),
+            Kind::Compact => Action::Compact(compact_revision(rng, model)),
+            Kind::RunUntilIdle => Action::RunUntilIdle,
+            Kind::Flush => Action::Flush,
+            Kind::Checkpoint => Action::Checkpoint,
+            Kind::Reopen => Action::Reopen,
+            Kind::CutPower => Action::CutPower(rng.bits()),
+            Kind::OpenSnapshot | Kind::ReadSnapshot | Kind::DropSnapshot | Kind::Run => {
+                Action::Run(Budget::micros(self.budget_micros))
+            }
+        }
+    }
+
+    fn kind(&self, rng: &mut Rng) -> Kind {
+        let total = self.weights.iter().map(|(_, weight)| weight).sum();
+        let mut place = rng.below(total);
+        for (kind, weight) in &self.weights {
+            if place < *weight {
+                return *kind;
+            }
+            place -= weight;
+        }
+        Kind::Put
+    }
+
+    /// One of the run's keys: the same number always makes the same key.
+    fn key(&self, rng: &mut Rng) -> Vec<u8> {
+        let number = rng.below(self.distinct_keys);
+        let mut own = Rng::new(number);
+        match self.style {
+            KeyStyle::Numbered => format!("k{number:03}").into_bytes(),
+            KeyStyle::Letters => {
+                (0..=own.below(4)).map(|_| own.one_of(&[0, b'a', b'b', 0xFE, u8::MAX])).collect()
+            }
+            KeyStyle::Long => [vec![b'p'; 400], number.to_be_bytes().to_vec()].concat(),
+            KeyStyle::Wild => {
+                let most = if number.is_multiple_of(10) { MAX_KEY_BYTES } else { 60 };
+                (0..=own.index(most)).map(|_| own.bits().to_le_bytes()[0]).collect()
+            }
+        }
+    }
+
+    fn key_or_bad(&self, rng: &mut Rng) -> Vec<u8> {
+        match rng.below(200) {
+            0 => Vec::new(),
+            _ => self.key(rng),
+        }
+    }
+
+    fn value(&self, rng: &mut Rng) -> Vec<u8> {
+        let len = match rng.below(300) {
+            0 => MAX_VALUE_BYTES + 1,
+            1 => rng.index(MAX_VALUE_BYTES + 1),
+            2..20 => 0,
+            _ => rng.index(self.value_bytes + 1),
+        };
+        let byte = rng.bits().to_le_bytes()[0];
+        (0..len).map(|place| byte.wrapping_add(place.to_le_bytes()[0])).collect()
+    }
+
+    fn keys(&self, rng: &mut Rng) -> Keys {
+        match rng.below(40) {
+            0 => Keys::one(""),
+            1 => Keys::all(),
+            2 => Keys::at_least(self.key(rng)),
+            3..6 => {
+                let mut prefix = self.key(rng);
+                prefix.truncate(1 + rng.index(prefix.len()));
+                Keys::prefix(prefix)
+            }
+            6..14 => {
+                let (one, other) = (self.key(rng), self.key(rng));
+                // Now and then the wrong way round, which is an interval without keys.
+                let (start, end) = if rng.once_in(10) { (one, other) } else { ordered(one, other) };
+                Keys::interval(start, end)
+            }
+            _ => Keys::one(self.key(rng)),
+        }
+    }
+
+    fn wide_keys(&self, rng: &mut Rng) -> Keys {
+        if rng.once_in(3) { Keys::all() } else { self.keys(rng) }
+    }
+
+    fn query(&self, rng: &mut Rng, revision: Option<u64>) -> Query {
+        Query {
+            keys: self.wide_keys(rng),
+            revision,
+            limit: limit(rng),
+            form: rng.one_of(&[Form::Collected, Form::KeysOnly, Form::Lazy, Form::Count]),
+        }
+    }
+
+    fn transaction(&self, rng: &mut Rng, model: &Model) -> Transaction {
+        let most = rng.one_of(&[1, 3, 6]);
+        Transaction {
+            conditions: (0..rng.below(3)).map(|_| self.condition(rng, model)).collect(),
+            then: (0..rng.below(most + 1)).map(|_| self.step(rng, model)).collect(),
+            otherwise: (0..rng.below(most + 1)).map(|_| self.step(rng, model)).collect(),
+        }
+    }
+
+    fn condition(&self, rng: &mut Rng, model: &Model) -> Condition {
+        let keys = self.wide_keys(rng);
+        let there = model.at(&keys, model.revision());
+        let (version, create, modified, value) = if there.is_empty() {
+            (0, 0, 0, Vec::new())
+        } else {
+            let found = rng.one_of(&there);
+            (found.version, found.create, found.modified, found.value)
+        };
+        let near = |number: u64, rng: &mut Rng| (number + rng.below(3)).saturating_sub(1);
+        let target = match rng.below(4) {
+            0 => Target::Version(near(version, rng)),
+            1 => Target::Create(near(create, rng)),
+            2 => Target::Mod(near(modified, rng)),
+            _ => Target::Value(if rng.once_in(3) { self.value(rng) } else { value }),
+        };
+        let relation = rng.one_of(&[Relation::Equal, Relation::NotEqual, Relation::Less, Relation::Greater]);
+        Condition { keys, target, relation }
+    }
+
+    fn step(&self, rng: &mut Rng, model: &Model) -> Step {
+        match rng.below(10) {
+            0..5 => Step::Put(self.key_or_bad(rng), self.value(rng)),
+            5..7 => Step::Delete(self.keys(rng)),
+            _ => {
+                let revision = if rng.once_in(2) { None } else { revision(rng, model) };
+                Step::Read(self.wide_keys(rng), revision, limit(rng))
+            }
+        }
+    }
+}
+
+fn ordered(one: Vec<u8>, other: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+    if one <= other { (one, other) } else { (other, one) }
+}
+
+fn limit(rng: &mut Rng) -> Option<usize> {
+    rng.one_of(&[None, None, Some(1), Some(2), Some(7), Some(1_000)])
+}
+
+/// A revision to read: often now, mostly one that is there, sometimes compacted or in the future.
+fn revision(rng: &mut Rng, model: &Model) -> Option<u64> {
+    let (oldest, newest) = (model.compacted().unwrap_or(0), model.revision());
+    match rng.below(20) {
+        0..7 => None,
+        7 => Some(0),
+        8 => Some(newest + rng.below(3)),
+        9..11 => Some((oldest + rng.below(3)).saturating_sub(1)),
+        11 => Some(rng.below(newest + 3)),
+        _ => Some(oldest + rng.below(newest + 1 - oldest)),
+    }
+}
+
+/// A revision to compact to: mostly one that can be, sometimes one that is compacted already or in the future.
+fn compact_revision(rng: &mut Rng, model: &Model) -> u64 {
+    let (oldest, newest) = (model.compacted().unwrap_or(0), model.revision());
+    match rng.below(12) {
+        0 => rng.below(oldest + 1),
+        1 => newest + 1 + rng.below(2),
+        2..4 => newest,
+        4..7 => oldest + rng.below((newest - oldest).min(20) + 1),
+        _ => oldest + rng.below(newest + 1 - oldest),
+    }
+}

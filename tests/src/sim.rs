@@ -1,0 +1,71 @@
+//! A clock that only tests move, and the loop that a host would run.
+
+use std::cell::Cell;
+
+use palimpsest_kv::storage::Storage;
+use palimpsest_kv::{Budget, Clock, Next, Store, Time};
+
+/// A clock that goes forward by the same amount each time it is looked at, so that a budget is a number of looks.
+#[derive(Debug, Default)]
+pub struct SimClock {
+    now: Cell<u64>,
+    micros_per_look: u64,
+    looks: Cell<u64>,
+}
+
+impl SimClock {
+    /// A clock at 0 that goes forward by `micros` with each look.
+    #[must_use]
+    pub fn ticking(micros: u64) -> Self {
+        Self { now: Cell::new(0), micros_per_look: micros, looks: Cell::new(0) }
+    }
+
+    /// Lets time pass until `time`, if that is later.
+    pub fn advance_to(&self, time: Time) {
+        self.now.set(self.now.get().max(time.as_micros()));
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, micros: u64) {
+        self.now.set(self.now.get().saturating_add(micros));
+    }
+
+    /// The present moment, without a look.
+    #[must_use]
+    pub fn peek(&self) -> Time {
+        Time::from_micros(self.now.get())
+    }
+
+    /// How often the clock was looked at.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.looks.get()
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Time {
+        let now = self.peek();
+        self.advance(self.micros_per_look);
+        self.looks.set(self.looks.get() + 1);
+        now
+    }
+}
+
+/// Calls [`Store::run`] as a host would until the store has nothing to do, and tells how often that was.
+///
+/// # Panics
+/// If the store fails, or asks for ever to be called again.
+pub fn run_until_idle<S: Storage>(store: &mut Store<S>, clock: &SimClock, budget: Budget) -> u64 {
+    let records = store.status().expect("a store tells its status").records;
+    // Twice a run for each record, and some for checkpoints: far more than any compaction needs that advances at all.
+    let patience = 1_000 + 2 * records;
+    for calls in 1..=patience {
+        match store.run(clock, budget).expect("background work succeeds") {
+            Next::Now => {}
+            Next::At(time) => clock.advance_to(time),
+            Next::Idle => return calls,
+        }
+    }
+    panic!("the store still asks for time after {patience} runs of {budget:?}: {:?}", store.status());
+}
