@@ -4,7 +4,7 @@ use core::cell::{Ref, RefCell, RefMut};
 use core::time::Duration;
 use std::rc::Rc;
 
-use palimpsest_kv::{Budget, Store};
+use palimpsest_kv::{Budget, Entry, Store};
 use wasm_bindgen::prelude::*;
 
 use crate::clock::HostClock;
@@ -58,6 +58,15 @@ impl Engine {
     fn write(&self) -> JsResult<RefMut<'_, Store<Medium>>> {
         let store = self.store.try_borrow_mut().map_err(|_| busy())?;
         RefMut::filter_map(store, Option::as_mut).map_err(|_| closed())
+    }
+
+    fn entry_at(&self, key: &[u8], at: f64) -> JsResult<Option<Entry>> {
+        let store = self.read()?;
+        match revision(at)? {
+            Some(revision) => store.read_at(revision).and_then(|snapshot| snapshot.get(key)),
+            None => store.get(key),
+        }
+        .map_err(translated)
     }
 }
 
@@ -122,10 +131,10 @@ impl Engine {
     /// longer than the area must be had by `get`.
     ///
     /// # Errors
-    /// As [`Store::get`].
+    /// As [`Store::read_at`] and [`Store::get`].
     #[wasm_bindgen(js_name = getExchanged)]
-    pub fn get_exchanged(&self, key_bytes: usize) -> JsResult<Option<usize>> {
-        let entry = self.read()?.get(&*self.exchange.key(key_bytes)?).map_err(translated)?;
+    pub fn get_exchanged(&self, key_bytes: usize, at: f64) -> JsResult<Option<usize>> {
+        let entry = self.entry_at(&self.exchange.key(key_bytes)?, at)?;
         entry.map(|entry| self.exchange.leave(entry.value())).transpose()
     }
 
@@ -138,13 +147,12 @@ impl Engine {
         to_js(&DeletedObject::from(deleted))
     }
 
-    /// A key's current value.
+    /// A key's current value, or its value at a revision other than 0.
     ///
     /// # Errors
-    /// As [`Store::get`].
-    pub fn get(&self, key: &[u8]) -> JsResult<Option<Vec<u8>>> {
-        let entry = self.read()?.get(key).map_err(translated)?;
-        Ok(entry.map(|entry| entry.value().to_vec()))
+    /// As [`Store::read_at`] and [`Store::get`].
+    pub fn get(&self, key: &[u8], at: f64) -> JsResult<Option<Vec<u8>>> {
+        Ok(self.entry_at(key, at)?.map(|entry| entry.value().to_vec()))
     }
 
     /// How many of the keys there are now.
@@ -155,13 +163,12 @@ impl Engine {
         Ok(self.read()?.range(selection(keys)?).count().map_err(translated)? as f64)
     }
 
-    /// A key's current entry, packed.
+    /// A key's current entry, or its entry at a revision other than 0, packed.
     ///
     /// # Errors
-    /// As [`Store::get`].
-    pub fn entry(&self, key: &[u8]) -> JsResult<Option<Vec<u8>>> {
-        let entry = self.read()?.get(key).map_err(translated)?;
-        Ok(entry.map(|entry| packed([&entry])))
+    /// As [`Store::read_at`] and [`Store::get`].
+    pub fn entry(&self, key: &[u8], at: f64) -> JsResult<Option<Vec<u8>>> {
+        Ok(self.entry_at(key, at)?.map(|entry| packed([&entry])))
     }
 
     /// The store as it is now, or as it was at a revision other than 0.

@@ -9,7 +9,7 @@ use wasm_bindgen::JsValue;
 use crate::clock::as_millis;
 use crate::errors::{JsResult, invalid};
 
-/// Reads a plain object; a field too many is an error.
+/// Reads a plain object. Fields that are not asked for are not seen: the package checks names before.
 pub(crate) fn from_js<T: for<'de> Deserialize<'de>>(object: JsValue) -> JsResult<T> {
     serde_wasm_bindgen::from_value(object).map_err(|error| invalid(&error.to_string()))
 }
@@ -28,7 +28,7 @@ enum DurabilityName {
 
 /// How a store is opened; what is absent has the engine's default. Times are in milliseconds.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct OpenOptions {
     page_bytes: Option<usize>,
     cache_bytes: Option<usize>,
@@ -73,7 +73,7 @@ impl OpenOptions {
 
 /// How a range is read.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct RangeOptions {
     pub(crate) revision: f64,
     pub(crate) limit: Option<usize>,

@@ -1,5 +1,6 @@
 //! The exports as JavaScript meets them, in Node: what crosses, what comes back, and how errors look.
 #![cfg(target_family = "wasm")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it is wrong")]
 
 use js_sys::{Function, Object, Reflect, Uint8Array};
 use palimpsest_kv_wasm::{Cursor, Engine, Relation, StorageObject, Transaction, failure, linear_memory};
@@ -70,8 +71,10 @@ fn what_is_put_is_got_now_and_in_the_past() {
     let engine = engine();
     assert_eq!(engine.put(b"a", b"1").unwrap(), 2.0);
     assert_eq!(engine.put(b"a", b"2").unwrap(), 3.0);
-    assert_eq!(engine.get(b"a").unwrap().unwrap(), b"2");
-    assert_eq!(engine.get(b"b").unwrap(), None);
+    assert_eq!(engine.get(b"a", 0.0).unwrap().unwrap(), b"2");
+    assert_eq!(engine.get(b"b", 0.0).unwrap(), None);
+    assert_eq!(engine.get(b"a", 2.0).unwrap().unwrap(), b"1");
+    assert_eq!(engine.entry(b"a", 2.0).unwrap().unwrap().len(), 32 + 2);
     let then = engine.snapshot(2.0).unwrap();
     assert_eq!((then.revision(), then.get(b"a").unwrap().unwrap()), (2.0, b"1".to_vec()));
     assert_eq!(engine.snapshot(0.0).unwrap().revision(), 3.0);
@@ -94,19 +97,22 @@ fn short_calls_go_through_the_areas_in_linear_memory() {
     key.set(&Uint8Array::from(b"key".as_slice()), 0);
     value.set(&Uint8Array::from(b"value".as_slice()), 0);
     assert_eq!(engine.put_exchanged(3, 5).unwrap(), 2.0);
-    assert_eq!(engine.get(b"key").unwrap().unwrap(), b"value");
+    assert_eq!(engine.get(b"key", 0.0).unwrap().unwrap(), b"value");
 
     engine.put(b"key", b"another").unwrap();
-    assert_eq!(engine.get_exchanged(3).unwrap(), Some(7));
+    assert_eq!(engine.get_exchanged(3, 0.0).unwrap(), Some(7));
     assert_eq!(value.slice(0, 7).to_vec(), b"another");
-    assert_eq!(engine.get_exchanged(2).unwrap(), None);
+    assert_eq!(engine.get_exchanged(3, 2.0).unwrap(), Some(5));
+    assert_eq!(value.slice(0, 5).to_vec(), b"value");
+    assert_eq!(engine.get_exchanged(3, 1.0).unwrap(), None);
+    engine.put_exchanged(3, 5).unwrap();
 
     let long = vec![7; value.length() as usize + 1];
     engine.put(b"key", &long).unwrap();
-    assert_eq!(engine.get_exchanged(3).unwrap(), Some(long.len()), "it is told, though it does not fit");
-    assert_eq!(value.slice(0, 7).to_vec(), b"another", "and nothing is left there");
+    assert_eq!(engine.get_exchanged(3, 0.0).unwrap(), Some(long.len()), "it is told, though it does not fit");
+    assert_eq!(value.slice(0, 5).to_vec(), b"value", "and nothing is left there");
     assert_eq!(code(&refused(engine.put_exchanged(key.length() as usize + 1, 0))), "INVALID_ARGUMENT");
-    assert_eq!(code(&refused(engine.get_exchanged(usize::MAX))), "INVALID_ARGUMENT");
+    assert_eq!(code(&refused(engine.get_exchanged(usize::MAX, 0.0))), "INVALID_ARGUMENT");
 }
 
 #[wasm_bindgen_test]
@@ -154,14 +160,14 @@ fn a_transaction_is_collected_and_committed() {
     assert_eq!(kinds, ["put", "get", "delete"]);
     assert_eq!((number(&results.get(1), "count"), field(&results.get(1), "more")), (1.0, JsValue::TRUE));
     assert_eq!(answer.entries().len(), 32 + 2);
-    assert_eq!(engine.get(b"no").unwrap(), None);
+    assert_eq!(engine.get(b"no", 0.0).unwrap(), None);
 
     let failing = Transaction::new();
     failing.compare_mod_revision(&keys(ONE, b"b", b""), Relation::Greater, 3.0).unwrap();
     failing.otherwise();
     failing.put(b"yes", b"");
     assert_eq!(field(&engine.commit(&failing).unwrap().summary(), "succeeded"), JsValue::FALSE);
-    assert_eq!(engine.get(b"yes").unwrap().unwrap(), b"");
+    assert_eq!(engine.get(b"yes", 0.0).unwrap().unwrap(), b"");
 }
 
 #[wasm_bindgen_test]
@@ -200,8 +206,9 @@ fn what_is_malformed_is_refused() {
     for revision in [-1.0, 0.5, f64::NAN, f64::INFINITY, 9_007_199_254_740_992.0] {
         assert_eq!(code(&refused(engine.snapshot(revision))), "INVALID_ARGUMENT", "{revision}");
         assert_eq!(code(&refused(engine.compact(revision))), "INVALID_ARGUMENT", "{revision}");
+        assert_eq!(code(&refused(engine.get(b"a", revision))), "INVALID_ARGUMENT", "{revision}");
     }
-    for options in [object(&[("colour", 1.into())]), object(&[("pageBytes", (-1).into())])] {
+    for options in [object(&[("durability", "maybe".into())]), object(&[("pageBytes", (-1).into())])] {
         assert_eq!(code(&refused(Engine::new(None, options))), "INVALID_ARGUMENT");
     }
 }
@@ -212,7 +219,7 @@ fn a_closed_store_says_so() {
     engine.put(b"a", b"1").unwrap();
     let snapshot = engine.snapshot(0.0).unwrap();
     engine.close().unwrap();
-    assert_eq!(code(&refused(engine.get(b"a"))), "CLOSED");
+    assert_eq!(code(&refused(engine.get(b"a", 0.0))), "CLOSED");
     assert_eq!(code(&refused(engine.put(b"a", b""))), "CLOSED");
     assert_eq!(code(&refused(engine.close())), "CLOSED");
     assert_eq!(snapshot.get(b"a").unwrap().unwrap(), b"1", "a snapshot lives on");
@@ -247,7 +254,7 @@ fn a_storage_in_javascript_keeps_a_store() {
     engine.put(b"a", &[7; 100_000]).unwrap();
     engine.close().unwrap();
     let engine = Engine::new(Some(again), self::object(&[])).unwrap();
-    assert_eq!(engine.get(b"a").unwrap().unwrap(), [7; 100_000]);
+    assert_eq!(engine.get(b"a", 0.0).unwrap().unwrap(), [7; 100_000]);
     assert_eq!(engine.revision().unwrap(), 2.0);
 }
 
@@ -301,24 +308,4 @@ fn background_work_says_when_it_wants_to_run_again() {
     assert_eq!((number(&progress, "removed"), number(&progress, "total")), (2499.0, 2499.0));
     assert_eq!(number(&engine.status().unwrap(), "records"), 1.0);
     assert_eq!(number(&engine.check().unwrap(), "records"), 1.0);
-}
-
-#[wasm_bindgen_test]
-fn linear_memory_grows_in_large_steps() {
-    let bytes = || number(&field(&linear_memory(), "buffer"), "byteLength");
-    let mut held = Vec::new();
-    let mut before = bytes();
-    let mut growths = 0;
-    for _ in 0..2000 {
-        held.push(vec![1_u8; 50_000]);
-        let after = bytes();
-        if after > before {
-            let least = (before / 4.0 / 65536.0).floor() * 65536.0;
-            assert!(after - before >= least.max(1_048_576.0), "from {before} to {after}");
-            growths += 1;
-        }
-        before = after;
-    }
-    assert!(growths <= 25, "{growths} growths for 100 MB");
-    assert!(held.iter().all(|block| block.iter().all(|byte| *byte == 1)));
 }

@@ -1,10 +1,8 @@
 import { type ErrorCode, type ErrorFields, PalimpsestError } from './errors.js'
 import type { RawAreas } from './exchange.js'
 
-/** What can be read alike from the store as it is now and from a snapshot. Keys are packed by `keys.ts`. */
+/** What is read alike from the store as it is now and from a snapshot. Keys are packed by `keys.ts`. */
 export interface RawReader {
-  get(key: Uint8Array): Uint8Array | undefined
-  entry(key: Uint8Array): Uint8Array | undefined
   count(keys: Uint8Array): number
   cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor
 }
@@ -18,6 +16,8 @@ export interface RawRangeOptions {
 
 /** A snapshot in the engine; `free` gives its pages back. */
 export interface RawSnapshot extends RawReader {
+  get(key: Uint8Array): Uint8Array | undefined
+  entry(key: Uint8Array): Uint8Array | undefined
   revision(): number
   free(): void
 }
@@ -66,11 +66,13 @@ export interface RawProgress {
   finished: boolean
 }
 
-/** A store in the engine. */
+/** A store in the engine. The revision 0 is the newest. */
 export interface RawEngine extends RawReader {
+  get(key: Uint8Array, revision: number): Uint8Array | undefined
+  entry(key: Uint8Array, revision: number): Uint8Array | undefined
   exchange(): RawAreas
   putExchanged(keyBytes: number, valueBytes: number): number
-  getExchanged(keyBytes: number): number | undefined
+  getExchanged(keyBytes: number, revision: number): number | undefined
   revision(): number
   durableRevision(): number
   put(key: Uint8Array, value: Uint8Array): number

@@ -1,6 +1,6 @@
-import { encodeInto } from './codec.js'
+import { decodeValue, encodeInto } from './codec.js'
 import type { RawEngine, RawMemory, RawModule } from './engine.js'
-import type { Key } from './types.js'
+import type { Key, ValueCodec, ValueTypes } from './types.js'
 
 /** Areas in the wasm's memory through which short keys and values are handed over: see the bindings' `exchange`. */
 export interface RawAreas {
@@ -50,25 +50,30 @@ export class Exchange {
   }
 
   /**
-   * Gets, and answers what `take` makes of the value's bytes in the wasm's memory: from `bytes[0]` up to `bytes[end]`.
-   * Answers `OTHERWISE` if the key or the value does not fit, and `undefined` if there is no value.
+   * Gets at a revision, 0 for the newest. Answers `OTHERWISE` if the key or the value does not fit, `undefined` if there is no
+   * value.
    */
-  get<T>(key: Key, take: (bytes: Uint8Array, end: number) => T): T | undefined | typeof OTHERWISE {
+  get<V extends ValueCodec>(
+    key: Key,
+    revision: number,
+    codec: V,
+  ): ValueTypes[V] | undefined | typeof OTHERWISE {
     if (this.#isUsed) return OTHERWISE
     this.#renew()
     const keyBytes = encodeInto(key, this.#key, 'key')
     if (keyBytes === undefined) return OTHERWISE
     this.#isUsed = true
+    let valueBytes: number | undefined
     try {
-      const end = this.#engine.getExchanged(keyBytes)
-      if (end === undefined) return undefined
-      if (end > this.#areas.valueBytes) return OTHERWISE
-      // The read may have made the memory grow.
-      this.#renew()
-      return take(this.#value, end)
+      valueBytes = this.#engine.getExchanged(keyBytes, revision)
     } finally {
       this.#isUsed = false
     }
+    if (valueBytes === undefined) return undefined
+    if (valueBytes > this.#areas.valueBytes) return OTHERWISE
+    // The read may have made the memory grow.
+    this.#renew()
+    return decodeValue(this.#value, 0, valueBytes, codec)
   }
 
   #view(at: number, bytes: number): Uint8Array {

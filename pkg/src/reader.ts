@@ -1,5 +1,5 @@
 import type { Background } from './background.js'
-import { checkKey, decodeValue, encodeKey } from './codec.js'
+import { checkKey, encodeKey } from './codec.js'
 import type { Instance, RawCursor, RawRangeOptions, RawReader } from './engine.js'
 import { Block } from './entries.js'
 import { PACKED_ALL, packSelection, selectionRules } from './keys.js'
@@ -61,16 +61,15 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
     }
   }
 
-  /** A key's decoded value. The hot path: a subclass may know a shorter way. */
-  protected value<W extends t.ValueCodec>(
+  /** A key's decoded value, at a revision or the newest. */
+  protected abstract value<W extends t.ValueCodec>(
     key: t.Key,
     revision: number | undefined,
     codec: W,
-  ): t.ValueTypes[W] | undefined {
-    const packed = encodeKey(key)
-    const bytes = this.reading(revision, raw => raw.get(packed))
-    return bytes && decodeValue(bytes, 0, bytes.length, codec)
-  }
+  ): t.ValueTypes[W] | undefined
+
+  /** A key's packed entry, at a revision or the newest. */
+  protected abstract entry(key: Uint8Array, revision: number | undefined): Uint8Array | undefined
 
   async getEntry<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
     key: t.Key,
@@ -78,7 +77,7 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
   ): Promise<t.Entry<W, L> | undefined> {
     checkOptions(options, entryRules)
     const packed = encodeKey(checkKey(key))
-    const bytes = this.guarded(() => this.reading(options?.revision, raw => raw.entry(packed)))
+    const bytes = this.guarded(() => this.entry(packed, options?.revision))
     return bytes && new Block(bytes).entry(codecsOf<W, L>(options, this.codecs))
   }
 

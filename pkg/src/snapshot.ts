@@ -1,8 +1,9 @@
+import { decodeValue, encodeKey } from './codec.js'
 import type { RawCursor, RawRangeOptions, RawReader, RawSnapshot } from './engine.js'
 import { closed, invalid } from './errors.js'
 import { EngineReader } from './reader.js'
 import type { EngineStore } from './store.js'
-import type { KeyCodec, Snapshot, ValueCodec } from './types.js'
+import type { Key, KeyCodec, Snapshot, ValueCodec, ValueTypes } from './types.js'
 
 /** A snapshot of a store whose engine runs in this thread. Invariant: `raw` is there exactly while it is open. */
 export class EngineSnapshot<V extends ValueCodec, K extends KeyCodec>
@@ -32,6 +33,19 @@ export class EngineSnapshot<V extends ValueCodec, K extends KeyCodec>
   protected assertOpen(): void {
     this.#store.assertOpen()
     if (this.#raw === undefined) throw closed('snapshot')
+  }
+
+  protected value<W extends ValueCodec>(
+    key: Key,
+    revision: number | undefined,
+    codec: W,
+  ): ValueTypes[W] | undefined {
+    const bytes = this.#open(revision).get(encodeKey(key))
+    return bytes && decodeValue(bytes, 0, bytes.length, codec)
+  }
+
+  protected entry(key: Uint8Array, revision: number | undefined): Uint8Array | undefined {
+    return this.#open(revision).entry(key)
   }
 
   protected reading<T>(revision: number | undefined, read: (raw: RawReader) => T): T {

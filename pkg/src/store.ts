@@ -176,16 +176,19 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.instance.assertSound()
   }
 
-  protected override value<W extends t.ValueCodec>(
+  protected value<W extends t.ValueCodec>(
     key: t.Key,
     revision: number | undefined,
     codec: W,
   ): t.ValueTypes[W] | undefined {
-    if (revision === undefined || revision === 0) {
-      const value = this.#exchange.get(key, (bytes, end) => decodeValue(bytes, 0, end, codec))
-      if (value !== OTHERWISE) return value
-    }
-    return super.value(key, revision, codec)
+    const value = this.#exchange.get(key, revision ?? 0, codec)
+    if (value !== OTHERWISE) return value
+    const bytes = this.#engine.get(encodeKey(key), revision ?? 0)
+    return bytes && decodeValue(bytes, 0, bytes.length, codec)
+  }
+
+  protected entry(key: Uint8Array, revision: number | undefined): Uint8Array | undefined {
+    return this.#engine.entry(key, revision ?? 0)
   }
 
   protected reading<T>(revision: number | undefined, read: (raw: RawReader) => T): T {

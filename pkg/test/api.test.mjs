@@ -244,6 +244,11 @@ test('a snapshot reads at its revision until it is closed', async t => {
   await db.delete('b')
   await (await db.compact(db.revision)).done
   assert.deepEqual([now.revision, then.revision], [4, 2])
+  assert.equal(await then.get('a', { revision: 2 }), '1')
+  await assert.rejects(then.get('a', { revision: 4 }), {
+    code: 'INVALID_ARGUMENT',
+    message: /own revision, 2, not at 4/,
+  })
   assert.deepEqual(
     [await now.get('a'), now.getSync('b'), await then.get('a'), then.getSync('b')],
     ['2', '1', '1', undefined],

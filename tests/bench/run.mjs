@@ -71,7 +71,8 @@ async function collect(options, skipped) {
   for (let run = 1; run <= options.runs; run += 1) {
     for (const engine of options.only) {
       for (const job of engine in skipped ? [] : jobs(engine, size, options.dir)) {
-        say(`round ${run} of ${options.runs}: ${engine} ${job.args.join(' ')}`)
+        if (job.once && run > 1) continue
+        say(`round ${run} of ${options.runs}: ${[engine, job.program, ...job.args].join(' ')}`)
         try {
           samples.add(job.column, job.prefixes, await measure(programs[job.program], job.args))
         } catch (error) {
@@ -119,7 +120,8 @@ function print(result, { ours, peers }) {
   printLoads(result.engines.machine)
   console.log(comparison(result.engines, rows, [...ours, ...peers]))
   for (const peer of peers) console.log(`${peer}: ${result.notes[peer]}`)
-  if (ours.length > 0 && peers.length > 0) console.log(`\n${ratioTable(result.ratios, rows, { ours, peers })}`)
+  if (ours.length > 0 && peers.length > 0)
+    console.log(`\n${ratioTable(result.ratios, rows, { ours, peers })}`)
   if (result.engines.npm) {
     const npm = Object.keys(result.engines.npm).map(metric => ({ label: metric, metric, unit: '' }))
     console.log(`\n${comparison(result.engines, npm, ['npm'])}`)

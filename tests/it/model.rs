@@ -64,29 +64,29 @@ fn run<M: Medium>(rng: &mut Rng, steps: usize, (medium, page_bytes): (M, usize))
     }
 }
 
-fn runs_on_a_disk(page_bytes: usize) {
-    let plan = Plan { seed: page_bytes as u64, episodes: 50, steps: 2_000 };
+fn runs_on_a_disk(page_bytes: usize, episodes_by_default: u64) {
+    let plan = Plan { seed: page_bytes as u64, episodes: episodes_by_default, steps: 2_000 };
     episodes(plan, |rng, steps| run(rng, steps, (Disk::new(), page_bytes)));
 }
 
 #[test]
 fn random_operations_agree_with_the_model_in_the_smallest_pages() {
-    runs_on_a_disk(512);
+    runs_on_a_disk(512, 70);
 }
 
 #[test]
 fn random_operations_agree_with_the_model_in_small_pages() {
-    runs_on_a_disk(1_024);
+    runs_on_a_disk(1_024, 70);
 }
 
 #[test]
 fn random_operations_agree_with_the_model_in_pages_of_the_default_size() {
-    runs_on_a_disk(4_096);
+    runs_on_a_disk(4_096, 70);
 }
 
 #[test]
 fn random_operations_agree_with_the_model_in_the_largest_pages() {
-    runs_on_a_disk(65_536);
+    runs_on_a_disk(65_536, 20);
 }
 
 #[test]

@@ -68,7 +68,9 @@ function chosenSteps() {
   const names = values.only.split(',')
   const unknown = names.filter(name => !STEPS.some(step => step.name === name))
   if (unknown.length > 0) {
-    throw new Missing(`There is no step ${unknown.join(', ')}. Steps: ${STEPS.map(step => step.name).join(', ')}`)
+    throw new Missing(
+      `There is no step ${unknown.join(', ')}. Steps: ${STEPS.map(step => step.name).join(', ')}`,
+    )
   }
   return STEPS.filter(step => names.includes(step.name))
 }

@@ -90,8 +90,11 @@ function inOrder(names, seen = new Set()) {
 async function isRustReady() {
   const version = /^rustc (\d+)\.(\d+)/.exec((await answer(['rustc', '--version'])) ?? '')
   const least = /^rust-version = "((\d+)\.(\d+))/m.exec(readFileSync(join(ROOT, 'Cargo.toml'), 'utf8'))
-  if (version === null) throw new Missing('Rust is missing. Install it as https://rustup.rs says, then try again.')
-  const [have, need] = [version, least.slice(1)].map(([, major, minor]) => Number(major) * 10_000 + Number(minor))
+  if (version === null)
+    throw new Missing('Rust is missing. Install it as https://rustup.rs says, then try again.')
+  const [have, need] = [version, least.slice(1)].map(
+    ([, major, minor]) => Number(major) * 10_000 + Number(minor),
+  )
   if (have < need) {
     throw new Missing(`Rust ${least[1]} or newer is needed, this is ${version[0]}. Run: rustup update stable`)
   }

@@ -32,7 +32,8 @@ function recordsToRemove() {
   const lines = readFileSync(DATA, 'utf8').trimEnd().split('\n')
   for (const [at, line] of lines.entries()) {
     const release = JSON.parse(line)
-    const add = (key, isDelete) => changes.set(key, [...(changes.get(key) ?? []), { revision: at + 2, isDelete }])
+    const add = (key, isDelete) =>
+      changes.set(key, [...(changes.get(key) ?? []), { revision: at + 2, isDelete }])
     for (const key of Object.keys(release.put)) add(key, false)
     for (const key of release.delete) add(key, true)
   }
@@ -50,7 +51,8 @@ test('as JSON the tour prints one object with the known facts and nothing else',
   const file = join(folder, 'json.plm')
   const { status, stdout, stderr } = start('--json', '--file', file)
   assert.equal(status, 0, stderr)
-  const { pagesFreed, fileBytesBefore, fileBytesAfter, longestStepMs, longestReadMs, ...facts } = JSON.parse(stdout)
+  const { pagesFreed, fileBytesBefore, fileBytesAfter, longestStepMs, longestReadMs, ...facts } =
+    JSON.parse(stdout)
   assert.deepEqual(facts, {
     releases: 19,
     puts: 3436,

@@ -122,6 +122,9 @@ pub enum Action {
     Reopen,
     /// Cuts the power and opens the store again; the number decides what of the unsynced changes is left.
     CutPower(u64),
+    /// Begins a write or background work, cuts the power after so many of its changes to the medium (or after it, if it makes fewer),
+    /// and opens the store again.
+    CutPowerDuring(Box<Action>, u64, u64),
 }
 
 /// One key with its value, as an answer has it.

@@ -8,7 +8,7 @@ use crate::action::{Action, Form, Found, Query, Transaction};
 use crate::medium::Medium;
 use crate::model::{Committed, Expected, Horizon, Limits, Model, Numbers, StepOutcome, limited};
 use crate::rng::Rng;
-use crate::sim::{SimClock, run_until_idle};
+use crate::sim::{SimClock, run_until_idle, try_run_until_idle};
 
 /// Past revisions compared in full by one [`Checked::verify`], besides the oldest and the newest.
 const SAMPLED_REVISIONS: usize = 5;
@@ -118,6 +118,10 @@ impl<M: Medium> Checked<M> {
             Action::Checkpoint => self.store().checkpoint().expect("a checkpoint succeeds"),
             Action::Reopen => self.reopen(),
             Action::CutPower(seed) => self.cut_power(*seed),
+            Action::CutPowerDuring(action, changes, seed) => {
+                self.medium.break_after(*changes);
+                self.cut_power_during(action, *seed);
+            }
         }
         self.compare_revisions();
     }
@@ -236,7 +240,61 @@ impl<M: Medium> Checked<M> {
         self.open();
     }
 
+    /// Does the action to both without comparing: the medium breaks in the middle, so that the store may have done it or not.
+    fn attempt(&mut self, action: &Action) -> Result<(), Error> {
+        let store = self.store.as_mut().expect("the store is open");
+        match action {
+            Action::Put(key, value) => {
+                let expected = self.model.put(key, value);
+                store.put(key, value).map(|_| ()).or_else(|error| refused(error, expected))
+            }
+            Action::Delete(keys) => {
+                let expected = self.model.delete(keys);
+                store.delete(keys).map(|_| ()).or_else(|error| refused(error, expected))
+            }
+            Action::Compact(revision) => {
+                let expected = self.model.compact(*revision);
+                store.compact(*revision).map(|_| ()).or_else(|error| refused(error, expected))
+            }
+            Action::Flush => store.flush().map(|_| ()),
+            Action::Checkpoint => store.checkpoint(),
+            _ => try_run_until_idle(store, &self.clock, Budget::millis(2)).map(|_| ()),
+        }
+    }
+
+    fn cut_power_during(&mut self, action: &Action, seed: u64) {
+        let compacted = self.model.compacted();
+        let attempted = self.attempt(action);
+        if let Err(error) = &attempted {
+            assert!(matches!(error, Error::Storage { .. }), "a broken medium was answered with {error:?}");
+            self.compare_reads_of_a_broken_store();
+        }
+        self.lose_power(seed);
+        if attempted.is_err() && self.store().compacted().map(Revision::get) == compacted {
+            self.model.undo_compaction(compacted);
+        }
+        self.compare_revisions();
+        self.verify(&mut Rng::new(seed));
+    }
+
+    /// What was durable stays readable when the medium fails to take more.
+    fn compare_reads_of_a_broken_store(&mut self) {
+        let durable = self.store().durable_revision().get();
+        if self.model.readable(Some(durable)).is_ok() {
+            self.range(&everything(Some(durable), Form::Lazy));
+        }
+        let refused = self.store().put("key", "value");
+        assert!(matches!(refused, Err(Error::WritesRefused { .. })), "a broken store answered {refused:?}");
+    }
+
     fn cut_power(&mut self, seed: u64) {
+        self.lose_power(seed);
+        self.compare_revisions();
+        self.verify(&mut Rng::new(seed));
+    }
+
+    /// Cuts the power and opens the store again; the model forgets what the store may and did forget.
+    fn lose_power(&mut self, seed: u64) {
         let durable = self.store().durable_revision().get();
         self.snapshots.clear();
         self.store = None;
@@ -250,8 +308,6 @@ impl<M: Medium> Checked<M> {
         );
         self.model.roll_back_to(revision);
         assert_eq!(self.store().durable_revision().get(), revision, "what came back is durable");
-        self.compare_revisions();
-        self.verify(&mut Rng::new(seed));
     }
 
     fn open(&mut self) {
@@ -321,6 +377,11 @@ fn read_of(keys: &Keys, revision: Expected<u64>) -> Expected<u64> {
 
 fn everything(revision: Option<u64>, form: Form) -> Query {
     Query { keys: Keys::all(), revision, limit: None, form }
+}
+
+/// An error that the model expects is no failure.
+fn refused<T>(error: Error, expected: Expected<T>) -> Result<(), Error> {
+    if expected.is_err_and(|errors| errors.contains(&error)) { Ok(()) } else { Err(error) }
 }
 
 fn step_outcome(outcome: &OpOutcome) -> StepOutcome {

@@ -34,11 +34,12 @@ enum Kind {
     Checkpoint,
     Reopen,
     CutPower,
+    CutPowerDuring,
 }
 
 /// Every kind, and how often it comes compared with the others before the swarm has its say. Those at the end cost as much as
 /// hundreds of the others.
-const KINDS: [(Kind, u64); 15] = [
+const KINDS: [(Kind, u64); 16] = [
     (Kind::Put, 400),
     (Kind::Delete, 60),
     (Kind::Commit, 100),
@@ -53,7 +54,8 @@ const KINDS: [(Kind, u64); 15] = [
     (Kind::Flush, 20),
     (Kind::Checkpoint, 6),
     (Kind::Reopen, 2),
-    (Kind::CutPower, 2),
+    (Kind::CutPower, 3),
+    (Kind::CutPowerDuring, 6),
 ];
 
 /// How the keys of one run look.
@@ -100,8 +102,13 @@ impl Swarm {
     pub fn new(rng: &mut Rng, power: Power) -> Self {
         let mut weights: Vec<(Kind, u64)> = KINDS.to_vec();
         weights.retain(|(kind, _)| *kind == Kind::Put || !rng.once_in(3));
-        weights.retain(|(kind, _)| *kind != Kind::CutPower || power == Power::Unreliable);
+        let cuts_power = |kind: Kind| matches!(kind, Kind::CutPower | Kind::CutPowerDuring);
+        weights.retain(|(kind, _)| power == Power::Unreliable || !cuts_power(*kind));
         weights.iter_mut().for_each(|(_, weight)| *weight = (*weight << rng.below(6)) >> rng.below(4));
+        if rng.once_in(4) {
+            // Hardly open, gone again: what one loss of power leaves behind is there at the next.
+            weights.iter_mut().filter(|(kind, _)| cuts_power(*kind)).for_each(|(_, weight)| *weight = 60);
+        }
         Self {
             weights,
             style: rng.one_of(&[KeyStyle::Numbered, KeyStyle::Letters, KeyStyle::Long, KeyStyle::Wild]),
@@ -134,10 +141,24 @@ impl Swarm {
             Kind::Checkpoint => Action::Checkpoint,
             Kind::Reopen => Action::Reopen,
             Kind::CutPower => Action::CutPower(rng.bits()),
+            Kind::CutPowerDuring => self.interrupted(rng, model),
             Kind::OpenSnapshot | Kind::ReadSnapshot | Kind::DropSnapshot | Kind::Run => {
                 Action::Run(Budget::micros(self.budget_micros))
             }
         }
+    }
+
+    fn interrupted(&self, rng: &mut Rng, model: &Model) -> Action {
+        let action = match rng.below(8) {
+            0..2 => Action::Put(self.key(rng), self.value(rng)),
+            2 => Action::Delete(self.keys(rng)),
+            3 => Action::Compact(compact_revision(rng, model)),
+            4 => Action::Flush,
+            5 => Action::Checkpoint,
+            _ => Action::RunUntilIdle,
+        };
+        let changes = rng.one_of(&[2, 8, 40]);
+        Action::CutPowerDuring(Box::new(action), rng.below(changes), rng.bits())
     }
 
     fn kind(&self, rng: &mut Rng) -> Kind {

@@ -34,6 +34,9 @@ pub trait Medium {
     /// Takes back the storage of a store that was closed.
     fn closed(&mut self, storage: Self::Storage);
 
+    /// Lets so many changes succeed and fails all later ones, where the medium can do that.
+    fn break_after(&self, changes: u64);
+
     /// The store is gone without having been closed: loses what it had not synced, all of it or any part.
     fn power_cut(&mut self, rng: &mut Rng);
 }
@@ -49,6 +52,10 @@ impl Medium for Disk {
 
     fn closed(&mut self, storage: Self) {
         *self = storage;
+    }
+
+    fn break_after(&self, changes: u64) {
+        self.fail_after(changes);
     }
 
     fn power_cut(&mut self, rng: &mut Rng) {
@@ -73,6 +80,8 @@ impl Medium for Image {
         self.0 = storage.to_bytes();
     }
 
+    fn break_after(&self, _changes: u64) {}
+
     fn power_cut(&mut self, _rng: &mut Rng) {
         panic!("an image in memory is only taken from a store that was closed");
     }
@@ -93,6 +102,8 @@ impl Medium for InFile {
     fn closed(&mut self, storage: FileStorage) {
         drop(storage);
     }
+
+    fn break_after(&self, _changes: u64) {}
 
     fn power_cut(&mut self, _rng: &mut Rng) {}
 }

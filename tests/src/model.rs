@@ -341,6 +341,11 @@ impl Model {
         Ok(revision)
     }
 
+    /// Takes back a compaction of which a loss of power left nothing.
+    pub fn undo_compaction(&mut self, compacted: Option<u64>) {
+        self.compacted = compacted;
+    }
+
     /// Forgets what came after `revision`, as a loss of power may.
     pub fn roll_back_to(&mut self, revision: u64) {
         self.revision = revision;

@@ -57,14 +57,29 @@ impl Clock for SimClock {
 /// # Panics
 /// If the store fails, or asks for ever to be called again.
 pub fn run_until_idle<S: Storage>(store: &mut Store<S>, clock: &SimClock, budget: Budget) -> u64 {
-    let records = store.status().expect("a store tells its status").records;
+    try_run_until_idle(store, clock, budget).expect("background work succeeds")
+}
+
+/// As [`run_until_idle`], where the store may fail.
+///
+/// # Errors
+/// The store's.
+///
+/// # Panics
+/// If the store asks for ever to be called again.
+pub fn try_run_until_idle<S: Storage>(
+    store: &mut Store<S>,
+    clock: &SimClock,
+    budget: Budget,
+) -> palimpsest_kv::Result<u64> {
+    let records = store.status()?.records;
     // Twice a run for each record, and some for checkpoints: far more than any compaction needs that advances at all.
     let patience = 1_000 + 2 * records;
     for calls in 1..=patience {
-        match store.run(clock, budget).expect("background work succeeds") {
+        match store.run(clock, budget)? {
             Next::Now => {}
             Next::At(time) => clock.advance_to(time),
-            Next::Idle => return calls,
+            Next::Idle => return Ok(calls),
         }
     }
     panic!("the store still asks for time after {patience} runs of {budget:?}: {:?}", store.status());

@@ -26,7 +26,9 @@ function temporaryFile() {
 
 function readArguments() {
   try {
-    const { json, file } = parseArgs({ options: { json: { type: 'boolean' }, file: { type: 'string' } } }).values
+    const { json, file } = parseArgs({
+      options: { json: { type: 'boolean' }, file: { type: 'string' } },
+    }).values
     if (file !== undefined && existsSync(file)) {
       throw new Error(`${file} exists already; the tour needs a file of its own.`)
     }

@@ -47,12 +47,25 @@ export async function tour(terminal, file) {
   const { longestStepMs, longestReadMs, ...removed } = compacted
   const times = { longestStepMs, longestReadMs }
   const sizes = { fileBytesBefore, fileBytesAfter }
-  return { releases: releases.length, ...written, releasesVerified, ...removed, ...sizes, ...times, reopenedOk }
+  return {
+    releases: releases.length,
+    ...written,
+    releasesVerified,
+    ...removed,
+    ...sizes,
+    ...times,
+    reopenedOk,
+  }
 }
 
 /** @param {string} file */
 function openStore(file) {
-  return open({ storage: { file }, values: 'json', maxTxnOps: MAX_TXN_OPS, compactionBatchLimit: BATCH_LIMIT })
+  return open({
+    storage: { file },
+    values: 'json',
+    maxTxnOps: MAX_TXN_OPS,
+    compactionBatchLimit: BATCH_LIMIT,
+  })
 }
 
 function introduce(terminal) {
@@ -162,7 +175,9 @@ async function askForTheForgotten({ db, releases, revisions, terminal }) {
   )
   prove(error instanceof PalimpsestError && error.code === 'COMPACTED', `revision ${requested} is refused`)
   prove(error.requested === requested && error.compacted === compacted, 'the error says what can be read')
-  terminal.line(`   Reading release ${releases[COMPACT_TO - 2].name}, revision ${requested}, answers ${error.code}:`)
+  terminal.line(
+    `   Reading release ${releases[COMPACT_TO - 2].name}, revision ${requested}, answers ${error.code}:`,
+  )
   terminal.line(`   "${error.message}"`)
 }
 
@@ -179,7 +194,10 @@ async function writeOnFreedPages({ db, releases, terminal }) {
   let written = 0
   let status = before
   while (status.freePages > SPARE_PAGES) {
-    const values = Array.from({ length: REWRITTEN_AT_ONCE }, (_, at) => newest[(written + at) % newest.length])
+    const values = Array.from(
+      { length: REWRITTEN_AT_ONCE },
+      (_, at) => newest[(written + at) % newest.length],
+    )
     await db
       .txn()
       .then(...values.map(([key, value]) => put(key, value)))

@@ -30,8 +30,7 @@ pub(crate) struct Dead {
 /// between would bring the put back to life.
 ///
 /// Invariants, verified by [`DeadList::check`]:
-/// - A bucket has 1 to [`BUCKET_ENTRIES`] entries, from its start up to the next bucket's start; the first bucket also has
-///   those before its start.
+/// - A bucket has 1 to [`BUCKET_ENTRIES`] entries, from its start up to the next bucket's start.
 /// - `by_death` has exactly one element for each bucket: its first death and its start.
 /// - `deaths` counts the entries.
 ///
@@ -55,11 +54,8 @@ impl DeadList {
         );
         let entry = Dead { position, death };
         self.deaths.add(death);
-        let before = self.buckets.range(..=position).next_back();
-        let bucket = before.or_else(|| self.buckets.first_key_value()).map(|(&start, _)| start);
-        let Some((start, bucket)) = bucket.and_then(|start| Some((start, self.buckets.get_mut(&start)?)))
-        else {
-            self.add_bucket(position, Bucket::of(&[entry]));
+        let Some((&start, bucket)) = self.buckets.range_mut(..=position).next_back() else {
+            self.add_bucket(Position::new(0, 0), Bucket::of(&[entry]));
             return;
         };
         if death < bucket.first_death {
@@ -126,7 +122,7 @@ impl DeadList {
         entries.sort_unstable();
         let (lower, upper) = entries.split_at(entries.len() / 2);
         let middle = upper.first().expect("a bucket that is too full has an upper half").position;
-        self.add_bucket(start.min(lower.first().map_or(start, |entry| entry.position)), Bucket::of(lower));
+        self.add_bucket(start, Bucket::of(lower));
         self.add_bucket(middle, Bucket::of(upper));
     }
 
@@ -143,9 +139,7 @@ impl DeadList {
                 return Err(format!("the bucket of the dead from {start} is not filed by its first death"));
             }
             let lowest = bucket.iter().map(|entry| entry.position).min();
-            if highest
-                .is_some_and(|highest| Some(highest) >= lowest || Some(start) > lowest || highest >= start)
-            {
+            if Some(start) > lowest || highest.is_some_and(|highest| highest >= start) {
                 return Err(format!("the bucket of the dead from {start} has entries of another"));
             }
             highest = bucket.iter().map(|entry| entry.position).max();
@@ -252,12 +246,12 @@ impl Iterator for Unpacked<'_> {
     }
 }
 
-/// How many entries died at each revision, in a byte for most revisions.
+/// How many entries died at each revision: a byte for most revisions, and none for long stretches without a death.
 ///
 /// Invariant: no cell and no carry is zero as a whole.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Deaths {
-    /// By the revision without its lowest eight bits.
+    /// By the revision's number without its place in the cell.
     cells: BTreeMap<u64, Cell>,
     /// The entries of a revision that its byte does not hold, in units of 256.
     carries: BTreeMap<u64, usize>,
@@ -267,17 +261,25 @@ struct Deaths {
 #[derive(Debug, PartialEq, Eq)]
 struct Cell {
     total: usize,
-    /// The number for each of 256 revisions, modulo 256.
-    low: Box<[u8; 256]>,
+    /// The number for each revision, modulo 256.
+    low: Box<[u8; CELL]>,
+}
+
+/// Revisions in a cell. So many that a million revisions make few cells, and finding one is quick.
+const CELL: usize = 4096;
+
+/// The number of a revision's cell and the place in it.
+const fn cell_of(revision: u64) -> (u64, usize) {
+    (revision / CELL as u64, (revision % CELL as u64) as usize)
 }
 
 impl Deaths {
     fn add(&mut self, death: u64) {
-        let [low, ..] = death.to_le_bytes();
-        let cell = self.cells.entry(death >> 8).or_insert_with(|| Cell { total: 0, low: Box::new([0; 256]) });
+        let (number, place) = cell_of(death);
+        let cell = self.cells.entry(number).or_insert_with(|| Cell { total: 0, low: Box::new([0; CELL]) });
         cell.total += 1;
         self.count += 1;
-        let Some(byte) = cell.low.get_mut(usize::from(low)) else { return };
+        let Some(byte) = cell.low.get_mut(place) else { return };
         *byte = byte.wrapping_add(1);
         if *byte == 0 {
             *self.carries.entry(death).or_insert(0) += 1;
@@ -285,11 +287,11 @@ impl Deaths {
     }
 
     fn remove(&mut self, death: u64) {
-        let [low, ..] = death.to_le_bytes();
-        let cell = self.cells.get_mut(&(death >> 8)).expect("a death that was added");
+        let (number, place) = cell_of(death);
+        let cell = self.cells.get_mut(&number).expect("a death that was added");
         cell.total -= 1;
         self.count -= 1;
-        let Some(byte) = cell.low.get_mut(usize::from(low)) else { return };
+        let Some(byte) = cell.low.get_mut(place) else { return };
         *byte = byte.wrapping_sub(1);
         if *byte == u8::MAX {
             let carry = self.carries.get_mut(&death).expect("a death with a byte of 0 that was added");
@@ -299,18 +301,18 @@ impl Deaths {
             }
         }
         if cell.total == 0 {
-            self.cells.remove(&(death >> 8));
+            self.cells.remove(&number);
         }
     }
 
     fn count_until(&self, revision: u64) -> usize {
-        let [low, ..] = revision.to_le_bytes();
-        let cell = revision >> 8;
-        let whole: usize = self.cells.range(..cell).map(|(_, cell)| cell.total).sum();
-        let partly = self.cells.get(&cell).map_or(0, |cell| {
-            cell.low.iter().take(usize::from(low) + 1).map(|&count| usize::from(count)).sum::<usize>()
+        let (number, place) = cell_of(revision);
+        let whole: usize = self.cells.range(..number).map(|(_, cell)| cell.total).sum();
+        let partly = self.cells.get(&number).map_or(0, |cell| {
+            cell.low.iter().take(place + 1).map(|&count| usize::from(count)).sum::<usize>()
         });
-        let carried: usize = self.carries.range(cell << 8..=revision).map(|(_, carry)| carry * 256).sum();
+        let first = revision - place as u64;
+        let carried: usize = self.carries.range(first..=revision).map(|(_, carry)| carry * 256).sum();
         whole + partly + carried
     }
 }
@@ -437,7 +439,7 @@ mod tests {
     #[test]
     fn check_finds_what_is_wrong() {
         let good = || list_of(&[(2, 0, 5), (3, 1, 4), (3, 0, 9)]);
-        let start = Position::new(2, 0);
+        let start = Position::new(0, 0);
         let entry = Dead { position: Position::new(1, 0), death: 2 };
         type Damage = fn(&mut DeadList, Position, Dead);
         let damages: [(&str, Damage); 5] = [

@@ -10,22 +10,13 @@
 use alloc::collections::VecDeque;
 
 use super::dead::DeadList;
+use super::parts::Parts;
 use super::rewrite::Rewrite;
 use crate::error::Result;
-use crate::index::Index;
-use crate::pager::{Pager, Progress};
-use crate::records::Records;
+use crate::pager::Progress;
 use crate::revision::Position;
 use crate::scheduler::{Clock, Deadline};
 use crate::storage::Storage;
-
-/// What the job works on.
-pub(crate) struct Parts<'a, S> {
-    pub(crate) pager: &'a mut Pager<S>,
-    pub(crate) records: &'a mut Records,
-    pub(crate) index: &'a mut Index,
-    pub(crate) dead: &'a mut DeadList,
-}
 
 /// What bounds one chunk.
 pub(crate) struct Limits<'a, C: Clock> {

@@ -6,7 +6,9 @@
 
 mod dead;
 mod job;
+mod parts;
 mod rewrite;
 
 pub(crate) use dead::DeadList;
-pub(crate) use job::{Job, Limits, Parts};
+pub(crate) use job::{Job, Limits};
+pub(crate) use parts::Parts;

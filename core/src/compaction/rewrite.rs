@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::job::Parts;
+use super::parts::Parts;
 use crate::error::{Error, PageKind, Result};
 use crate::pager::{Page, PageId};
 use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, capacity, damaged, with_key};

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::ops::Range;
 
 use super::varint;
 
@@ -51,9 +52,11 @@ impl<'a> Iterator for Entries<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
-        let mut rest = self.rest;
-        let key_length = usize::try_from(varint::take(&mut rest)?).ok()?;
-        let body_length = usize::try_from(varint::take(&mut rest)?).ok()?;
+        let (key_length, body_length, rest) = match *self.rest {
+            // Both lengths are below 128, as nearly all are.
+            [key, body, ref rest @ ..] if (key | body) < 0x80 => (key.into(), body.into(), rest),
+            _ => take_lengths(self.rest)?,
+        };
         let (key, rest) = rest.split_at_checked(key_length)?;
         let (body, rest) = rest.split_at_checked(body_length)?;
         self.rest = rest;
@@ -61,14 +64,33 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
-/// Where a key is in a block, or would be.
-#[derive(Clone, Copy, Debug)]
+fn take_lengths(mut rest: &[u8]) -> Option<(usize, usize, &[u8])> {
+    let key_length = usize::try_from(varint::take(&mut rest)?).ok()?;
+    let body_length = usize::try_from(varint::take(&mut rest)?).ok()?;
+    Some((key_length, body_length, rest))
+}
+
+/// Where a key is among some entries, or would be.
+#[derive(Clone, Debug)]
 pub(super) struct Place<'a> {
-    /// The bytes of all entries with lower keys.
-    pub(super) before: &'a [u8],
-    pub(super) found: Option<Entry<'a>>,
-    /// The bytes of all entries with higher keys.
-    pub(super) after: &'a [u8],
+    pub(super) body: Option<&'a [u8]>,
+    /// The bytes of its entry; empty and where it would begin if there is none.
+    pub(super) range: Range<usize>,
+}
+
+/// Finds a key among entries in key order.
+#[inline]
+pub(super) fn find<'a>(entries: &'a [u8], key: &[u8]) -> Place<'a> {
+    let mut rest = Entries::new(entries);
+    loop {
+        let start = entries.len() - rest.rest().len();
+        let (body, end) = match rest.next().map(|entry| (entry.key.cmp(key), entry.body)) {
+            Some((Ordering::Less, _)) => continue,
+            Some((Ordering::Equal, body)) => (Some(body), entries.len() - rest.rest().len()),
+            Some((Ordering::Greater, _)) | None => (None, start),
+        };
+        return Place { body, range: start..end };
+    }
 }
 
 /// The entries of some keys with no other key between them, in key order, as [`Entry::write`] wrote them.
@@ -77,27 +99,63 @@ pub(super) struct Place<'a> {
 /// within a few lines of cache. A tree with an allocation for each key costs 40 bytes more and has a miss of the cache
 /// at nearly every comparison once there are 100,000 keys.
 ///
+/// The bytes are: the length of the entries in four bytes, the entries, and room for them to grow in place, as long as no
+/// snapshot shares the block.
+///
 /// Invariant: there is at least one entry, and the entries are whole.
-pub(super) type Block = Arc<[u8]>;
+#[derive(Clone, Debug)]
+pub(super) struct Block(Arc<[u8]>);
 
-/// Finds a key in the bytes of a block.
-#[inline]
-pub(super) fn find<'a>(block: &'a [u8], key: &[u8]) -> Place<'a> {
-    let mut entries = Entries::new(block);
-    loop {
-        let here = entries.rest();
-        let passed = |found, after| {
-            let before = block.get(..block.len() - here.len()).unwrap_or_default();
-            Place { before, found, after }
-        };
-        let Some(entry) = entries.next() else { return passed(None, here) };
-        match entry.key.cmp(key) {
-            Ordering::Less => {}
-            Ordering::Equal => return passed(Some(entry), entries.rest()),
-            Ordering::Greater => return passed(None, here),
+/// The room of a block that was written to: some 10 to 20 puts until it must be allocated again.
+const ROOM: usize = 64;
+
+impl Block {
+    /// The block of these entries, without room to grow.
+    ///
+    /// # Panics
+    /// If they are longer than 4 GiB. Entries are some hundred bytes longer than their keys, and keys have a limit.
+    pub(super) fn new(entries: &[u8]) -> Self {
+        Self::joined(&[entries], 0)
+    }
+
+    fn joined(parts: &[&[u8]], room: usize) -> Self {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let mut bytes = Vec::with_capacity(LENGTH_BYTES + length + room);
+        let length = u32::try_from(length).expect("a block is shorter than 4 GiB");
+        bytes.extend_from_slice(&length.to_le_bytes());
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        bytes.resize(bytes.len() + room, 0);
+        Self(Arc::from(bytes))
+    }
+
+    #[inline]
+    pub(super) fn entries(&self) -> &[u8] {
+        let (length, rest) = self.0.split_first_chunk().expect("a block begins with its length");
+        rest.get(..u32::from_le_bytes(*length) as usize).expect("a block has what its length says")
+    }
+
+    /// Puts `new` in place of the bytes in `old`: in place if it fits and no snapshot shares the block.
+    pub(super) fn splice(&mut self, old: Range<usize>, new: &[u8]) {
+        if self.splice_in_place(&old, new).is_none() {
+            let (before, after) = (self.entries().get(..old.start), self.entries().get(old.end..));
+            *self = Self::joined(&[before.unwrap_or_default(), new, after.unwrap_or_default()], ROOM);
         }
     }
+
+    fn splice_in_place(&mut self, old: &Range<usize>, new: &[u8]) -> Option<()> {
+        let length = self.entries().len();
+        let spliced = length - old.len() + new.len();
+        let (stored, bytes) = Arc::get_mut(&mut self.0)?.split_first_chunk_mut()?;
+        let tail = old.end..length;
+        bytes.get(..spliced)?;
+        bytes.copy_within(tail, old.start + new.len());
+        bytes.get_mut(old.start..old.start + new.len())?.copy_from_slice(new);
+        *stored = u32::try_from(spliced).ok()?.to_le_bytes();
+        Some(())
+    }
 }
+
+const LENGTH_BYTES: usize = size_of::<u32>();
 
 /// The bytes of some entries in two halves and a key that separates them, unless they are few enough for one block.
 ///

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::hash::BuildHasher;
+use core::num::NonZeroU64;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -29,8 +30,8 @@ pub(crate) enum Loaded {
 /// Records of any origin may be pushed: what can't be a history is answered with an error. What compaction has left of
 /// a history can: its first record may be of any version, and records may be missing between two others.
 ///
-/// Keys are found by hash and put in order once, at the end. Until then a history is packed oldest first, each
-/// position as its distance from the one before.
+/// Keys are found by hash and put in order once, at the end. Until then a history is packed oldest first, each position
+/// with its distance from the next newer one.
 #[derive(Debug, Default)]
 pub(crate) struct IndexBuilder {
     hasher: DefaultHashBuilder,
@@ -43,44 +44,79 @@ pub(crate) struct IndexBuilder {
     positions: u64,
 }
 
+/// What is known of one key. It takes one line of cache, since every record needs that of another key.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Collected {
     start: usize,
-    end: usize,
-    newest: Position,
+    length: u32,
+    newest_sub: u32,
+    newest_main: u64,
     /// `None` exactly if the newest step is a tombstone.
-    generation: Option<Generation>,
+    version: Option<NonZeroU64>,
+    created: u64,
     /// The steps before the newest, oldest first.
     earlier: Vec<u8>,
-    /// The main of the last step in `earlier`.
-    packed_main: u64,
 }
+
+const _: () = assert!(size_of::<Collected>() == 64);
 
 impl Collected {
     fn key<'a>(&self, key_bytes: &'a [u8]) -> &'a [u8] {
-        key_bytes.get(self.start..self.end).unwrap_or_default()
+        key_bytes.get(self.start..self.start + self.length as usize).unwrap_or_default()
     }
 
-    fn newest_step(&self) -> Step {
-        let change = if self.generation.is_some() { Change::Put } else { Change::Tombstone };
-        Step::new(self.newest, change)
+    fn generation(&self) -> Option<Generation> {
+        self.version.map(|version| Generation { version: version.get(), created: self.created })
     }
 
-    /// Makes the newest step an earlier one.
-    fn pack_newest(&mut self) {
-        let step = self.newest_step();
-        push_step(&mut self.earlier, self.newest.main - self.packed_main, step);
-        self.packed_main = self.newest.main;
+    fn newest(&self) -> Step {
+        let change = if self.version.is_some() { Change::Put } else { Change::Tombstone };
+        Step::new(Position::new(self.newest_main, self.newest_sub), change)
+    }
+
+    fn set_newest(&mut self, position: Position, generation: Option<Generation>) {
+        Position { main: self.newest_main, sub: self.newest_sub } = position;
+        self.version = generation.and_then(|generation| NonZeroU64::new(generation.version));
+        self.created = generation.map_or(0, |generation| generation.created);
     }
 
     /// Appends all steps, oldest first.
     fn unpack(&self, steps: &mut Vec<Step>) {
-        let (mut rest, mut main) = (&*self.earlier, 0);
-        while let Some((distance, sub, change)) = take_step(&mut rest) {
-            main += distance;
+        let packed = || {
+            let mut rest = &*self.earlier;
+            core::iter::from_fn(move || take_step(&mut rest))
+        };
+        let mut main = self.newest_main - packed().map(|(distance, ..)| distance).sum::<u64>();
+        for (distance, sub, change) in packed() {
             steps.push(Step::new(Position::new(main, sub), change));
+            main += distance;
         }
-        steps.push(self.newest_step());
+        steps.push(self.newest());
+    }
+
+    /// Adds the next step of the key and gives the live record that it replaces.
+    fn add(
+        &mut self,
+        position: Position,
+        generation: Option<Generation>,
+    ) -> Result<Option<Position>, &'static str> {
+        match (self.generation(), generation) {
+            (Some(old), Some(new)) if new.created == old.created && new.version <= old.version => {
+                return Err("the versions of a key do not grow");
+            }
+            (Some(old), Some(new)) if new.created != old.created && new.created < self.newest_main => {
+                return Err("a key was created anew while it lived");
+            }
+            (None, Some(new)) if new.created < self.newest_main => {
+                return Err("a key was created before it was deleted");
+            }
+            _ => {}
+        }
+        let replaced = self.newest();
+        push_step(&mut self.earlier, position.main - self.newest_main, replaced);
+        self.set_newest(position, generation);
+        Ok(replaced.live())
     }
 }
 
@@ -109,64 +145,66 @@ impl IndexBuilder {
         if let Some(collected) = found.and_then(|index| self.keys.get_mut(index as usize)) {
             return collected.add(position, generation);
         }
-        let index = u32::try_from(self.keys.len()).map_err(|_| "there are more keys than 2^32")?;
         let start = self.key_bytes.len();
-        self.key_bytes.extend_from_slice(key);
-        let end = self.key_bytes.len();
-        self.keys.push(Collected {
+        let length = u32::try_from(key.len()).map_err(|_| "a key is longer than 4 GiB")?;
+        let mut collected = Collected {
             start,
-            end,
-            newest: position,
-            generation,
+            length,
+            newest_sub: 0,
+            newest_main: 0,
+            version: None,
+            created: 0,
             earlier: Vec::new(),
-            packed_main: 0,
-        });
+        };
+        collected.set_newest(position, generation);
+        self.key_bytes.extend_from_slice(key);
+        self.add_key(hash, collected)?;
+        Ok(None)
+    }
+
+    fn add_key(&mut self, hash: u64, collected: Collected) -> Result<(), &'static str> {
+        let index = u32::try_from(self.keys.len()).map_err(|_| "there are more keys than 2^32")?;
+        self.keys.push(collected);
         let (keys, key_bytes, hasher) = (&self.keys, &self.key_bytes, &self.hasher);
         let key_at = |index: u32| keys.get(index as usize).map(|collected| collected.key(key_bytes));
         self.by_hash.insert_unique(hash, index, |&index| hasher.hash_one(key_at(index).unwrap_or_default()));
-        Ok(None)
+        Ok(())
     }
 
     /// The index of all records that were pushed.
     pub(crate) fn finish(self) -> Index {
-        let Self { mut keys, key_bytes, positions, .. } = self;
-        keys.sort_unstable_by(|a, b| a.key(&key_bytes).cmp(b.key(&key_bytes)));
-        let live = keys.iter().filter(|collected| collected.generation.is_some()).count() as u64;
         let (mut heads, mut chunks) = (TableBuilder::default(), Vec::new());
         let mut buffers = Buffers::default();
-        for collected in &keys {
-            let body = buffers.pack(collected, &key_bytes, &mut chunks);
-            heads.push(Entry { key: collected.key(&key_bytes), body });
+        let mut live = 0;
+        for collected in self.in_key_order() {
+            live += u64::from(collected.version.is_some());
+            let key = collected.key(&self.key_bytes);
+            let body = buffers.pack(collected, key, &mut chunks);
+            heads.push(Entry { key, body });
         }
         chunks.sort_unstable();
         let mut chunk_table = TableBuilder::default();
         chunks.iter().for_each(|(key, body)| chunk_table.push(Entry { key, body }));
-        Index { heads: heads.finish(), chunks: chunk_table.finish(), live, positions }
+        Index { heads: heads.finish(), chunks: chunk_table.finish(), live, positions: self.positions }
     }
-}
 
-impl Collected {
-    fn add(
-        &mut self,
-        position: Position,
-        generation: Option<Generation>,
-    ) -> Result<Option<Position>, &'static str> {
-        let replaced = self.newest_step().live();
-        match (self.generation, generation) {
-            (Some(old), Some(new)) if new.created == old.created && new.version <= old.version => {
-                return Err("the versions of a key do not grow");
-            }
-            (Some(old), Some(new)) if new.created != old.created && new.created < self.newest.main => {
-                return Err("a key was created anew while it lived");
-            }
-            (None, Some(new)) if new.created < self.newest.main => {
-                return Err("a key was created before it was deleted");
-            }
-            _ => {}
-        }
-        self.pack_newest();
-        (self.newest, self.generation) = (position, generation);
-        Ok(replaced)
+    /// All keys, sorted by what follows the bytes that they have in common: sixteen bytes of that are compared as a
+    /// number, without a look at the key.
+    fn in_key_order(&self) -> impl Iterator<Item = &Collected> {
+        let key = |collected: &Collected| collected.key(&self.key_bytes);
+        let first = self.keys.first().map_or(&[][..], key);
+        let common = self.keys.iter().fold(first, |common, collected| {
+            let equal = common.iter().zip(key(collected)).take_while(|(a, b)| a == b).count();
+            common.get(..equal).unwrap_or_default()
+        });
+        let prefix = |collected: &Collected| {
+            let mut bytes = [0; 16];
+            bytes.iter_mut().zip(key(collected).iter().skip(common.len())).for_each(|(to, from)| *to = *from);
+            u128::from_be_bytes(bytes)
+        };
+        let mut order: Vec<(u128, &Collected)> = self.keys.iter().map(|each| (prefix(each), each)).collect();
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))));
+        order.into_iter().map(|(_, collected)| collected)
     }
 }
 
@@ -198,25 +236,21 @@ struct Buffers {
 
 impl Buffers {
     /// Makes the body of a key's head, and chunks of what does not fit into it.
-    fn pack(
-        &mut self,
-        collected: &Collected,
-        key_bytes: &[u8],
-        chunks: &mut Vec<(Vec<u8>, Vec<u8>)>,
-    ) -> &[u8] {
+    fn pack(&mut self, collected: &Collected, key: &[u8], chunks: &mut Vec<(Vec<u8>, Vec<u8>)>) -> &[u8] {
         self.steps.clear();
         collected.unpack(&mut self.steps);
         let mut rest = pack_from_end(&mut self.packed, &self.steps, HEAD_BYTES);
-        let steps = Steps { newest: collected.newest_step(), older: &self.packed };
+        let steps = Steps { newest: collected.newest(), older: &self.packed };
         self.head.clear();
-        Head { steps, generation: collected.generation, has_chunks: !rest.is_empty() }.write(&mut self.head);
+        Head { steps, generation: collected.generation(), has_chunks: !rest.is_empty() }
+            .write(&mut self.head);
         while let Some(&newest) = rest.last() {
             let behind = pack_from_end(&mut self.packed, rest, CHUNK_BYTES);
             let count = (rest.len() - behind.len()) as u64;
             let chunk = Chunk { count, steps: Steps { newest, older: &self.packed } };
             let mut body = Vec::new();
             chunk.write(&mut body);
-            chunks.push((Chunk::key(collected.key(key_bytes), chunk.oldest()), body));
+            chunks.push((Chunk::key(key, chunk.oldest()), body));
             rest = behind;
         }
         &self.head

@@ -221,6 +221,15 @@ impl<'a> Head<'a> {
         Some(Self { steps: Steps { newest, older: body }, generation, has_chunks: packed & 2 != 0 })
     }
 
+    /// The newest step only, which is often all that is asked for.
+    #[inline]
+    pub(super) fn parse_newest(mut body: &'a [u8]) -> Option<Step> {
+        let main = varint::take(&mut body)?;
+        let packed = varint::take(&mut body)?;
+        let change = if packed & 1 == 0 { Change::Put } else { Change::Tombstone };
+        Some(Step::new(Position::new(main, u32::try_from(packed >> 2).ok()?), change))
+    }
+
     /// Appends the body without its older steps.
     fn write_front(&self, bytes: &mut Vec<u8>) {
         let Position { main, sub } = self.steps.newest.position;

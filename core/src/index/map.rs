@@ -38,6 +38,10 @@ pub(super) mod alloc_only {
             self.0.insert_mut(lower, block);
         }
 
+        pub(in crate::index) fn get_mut(&mut self, lower: &[u8]) -> Option<&mut Block> {
+            self.0.get_mut(lower)
+        }
+
         pub(in crate::index) fn remove(&mut self, lower: &[u8]) {
             self.0.remove_mut(lower);
         }
@@ -77,9 +81,13 @@ pub(super) mod with_std {
         }
 
         /// Adds the block, in place of the one with the same lower key.
-        #[inline]
         pub(in crate::index) fn insert(&mut self, lower: Lower, block: Block) {
             self.0.insert(lower, block);
+        }
+
+        #[inline]
+        pub(in crate::index) fn get_mut(&mut self, lower: &[u8]) -> Option<&mut Block> {
+            self.0.get_mut(lower)
         }
 
         pub(in crate::index) fn remove(&mut self, lower: &[u8]) {

@@ -164,6 +164,10 @@ impl Index {
 
     #[inline]
     fn position_at(&self, entry: Entry<'_>, at: u64) -> Option<Position> {
+        let newest = Head::parse_newest(entry.body).expect("the index wrote this head");
+        if newest.position.main <= at {
+            return newest.live();
+        }
         let head = head_of(entry.body);
         match head.steps.at(at) {
             Some(step) => step.live(),

@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 use core::iter::Peekable;
-use core::ops::Bound;
+use core::ops::{Bound, Range};
 
-use super::block::{BLOCK_BYTES, Block, Entries, Entry, find, halves, separator};
+use super::block::{BLOCK_BYTES, Block, Entries, Entry, Place, find, halves, separator};
 use super::map::{BlockMap, Lower};
 
 /// Bounds of an interval of keys.
@@ -32,7 +32,7 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Scratch {
     body: Vec<u8>,
-    block: Vec<u8>,
+    entry: Vec<u8>,
 }
 
 impl Clone for Scratch {
@@ -49,17 +49,16 @@ impl Table {
     #[inline]
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let (_, block) = self.blocks.last_until(key)?;
-        Some(find(block, key).found?.body)
+        find(block.entries(), key).body
     }
 
     /// The last entry with `key` or a lower one.
     pub(super) fn last_until(&self, key: &[u8]) -> Option<Entry<'_>> {
         let (lower, block) = self.blocks.last_until(key)?;
-        let last = |block| Entries::new(block).take_while(|entry| entry.key <= key).last();
         // The keys of a block may all be above its lower key.
-        last(block).or_else(|| {
+        last_in(block, key).or_else(|| {
             let (_, before) = self.blocks.range((Bound::Unbounded, Bound::Excluded(lower))).next_back()?;
-            last(before)
+            last_in(before, key)
         })
     }
 
@@ -74,7 +73,7 @@ impl Table {
             Bound::Unbounded => None,
         };
         let from = first.map_or(Bound::Unbounded, |(lower, _)| Bound::Included(&**lower));
-        let mut range = Range {
+        let mut range = Reader {
             blocks: self.blocks.range((from, upper)).peekable(),
             entries: Entries::default(),
             upper,
@@ -86,7 +85,8 @@ impl Table {
 
     /// Writes the body of a key anew: `write` gets the one it has and appends the one it shall have.
     ///
-    /// Changes nothing if `write` answers `None`. Costs two searches, a scan of one block and copying it.
+    /// Changes nothing if `write` answers `None`. Costs two searches, a scan of one block, and moving what is behind the
+    /// key in it or copying it.
     #[inline]
     pub(super) fn update<R>(
         &mut self,
@@ -94,23 +94,21 @@ impl Table {
         write: impl FnOnce(Option<&[u8]>, &mut Vec<u8>) -> Option<R>,
     ) -> Option<R> {
         let found = self.blocks.last_until(key);
-        let old = found.map_or(&[][..], |(_, block)| block);
-        let place = find(old, key);
+        let old = found.map_or(&[][..], |(_, block)| block.entries());
+        let Place { body, range } = find(old, key);
         self.scratch.body.clear();
-        let result = write(place.found.map(|entry| entry.body), &mut self.scratch.body)?;
-        let bytes = &mut self.scratch.block;
-        bytes.clear();
-        bytes.extend_from_slice(place.before);
-        Entry { key, body: &self.scratch.body }.write(bytes);
-        bytes.extend_from_slice(place.after);
-        self.len += usize::from(place.found.is_none());
-        let shrunk = old.len() > bytes.len();
+        let result = write(body, &mut self.scratch.body)?;
+        self.len += usize::from(body.is_none());
+        let entry = &mut self.scratch.entry;
+        entry.clear();
+        Entry { key, body: &self.scratch.body }.write(entry);
+        let (length, new_length) = (old.len(), old.len() - range.len() + entry.len());
         // What comes before all blocks goes into one with the lowest of all lower keys.
         let lower = found.map_or_else(|| Lower::from([]), |(lower, _)| lower.clone());
-        if shrunk || bytes.len() > BLOCK_BYTES {
-            self.store_resized(lower);
-        } else {
-            self.blocks.insert(lower, Block::from(&**bytes));
+        let fits = new_length <= BLOCK_BYTES && new_length >= length.min(SHORT_BLOCK_BYTES);
+        match self.blocks.get_mut(&lower).filter(|_| fits) {
+            Some(block) => block.splice(range, entry),
+            None => self.store_resized(lower, range),
         }
         Some(result)
     }
@@ -124,28 +122,23 @@ impl Table {
 
     pub(super) fn remove(&mut self, key: &[u8]) {
         let Some((lower, block)) = self.blocks.last_until(key) else { return };
-        let place = find(block, key);
-        if place.found.is_none() {
-            return;
-        }
-        self.len -= 1;
-        let bytes = &mut self.scratch.block;
-        bytes.clear();
-        bytes.extend_from_slice(place.before);
-        bytes.extend_from_slice(place.after);
+        let Place { body: Some(_), range } = find(block.entries(), key) else { return };
         let lower = lower.clone();
-        if bytes.is_empty() {
-            self.blocks.remove(&lower);
-        } else {
-            self.store_resized(lower);
-        }
+        self.len -= 1;
+        self.scratch.entry.clear();
+        self.store_resized(lower, range);
     }
 
-    /// Stores the entries in the scratch buffer in place of those of a block: in several blocks if they are too long for
-    /// one, with those of the next block if they are short.
+    /// Puts the entry in the scratch buffer in place of the bytes in `old` of a block, which may be none yet. Makes several
+    /// blocks of it if it is too long for one, and joins it with the next one if it is short.
     #[cold]
-    fn store_resized(&mut self, lower: Lower) {
-        let mut bytes = core::mem::take(&mut self.scratch.block);
+    fn store_resized(&mut self, lower: Lower, old: Range<usize>) {
+        let mut bytes = self.blocks.get_mut(&lower).map_or_else(Vec::new, |block| block.entries().to_vec());
+        bytes.splice(old, self.scratch.entry.iter().copied());
+        if bytes.is_empty() {
+            self.blocks.remove(&lower);
+            return;
+        }
         if bytes.len() < SHORT_BLOCK_BYTES {
             self.take_next(&lower, &mut bytes);
         }
@@ -156,18 +149,17 @@ impl Table {
                     parts.push((lower, below));
                     parts.push((Lower::from(separator), above));
                 }
-                None => self.blocks.insert(lower, Block::from(part)),
+                None => self.blocks.insert(lower, Block::new(part)),
             }
         }
-        self.scratch.block = bytes;
     }
 
     /// Moves the entries of the block behind `lower` behind those in `bytes`, if both fit into one.
     fn take_next(&mut self, lower: &[u8], bytes: &mut Vec<u8>) {
         let mut behind = self.blocks.range((Bound::Excluded(lower), Bound::Unbounded));
         let Some((next, block)) = behind.next() else { return };
-        if bytes.len() + block.len() <= JOINED_BLOCK_BYTES {
-            bytes.extend_from_slice(block);
+        if bytes.len() + block.entries().len() <= JOINED_BLOCK_BYTES {
+            bytes.extend_from_slice(block.entries());
             let next = next.clone();
             drop(behind);
             self.blocks.remove(&next);
@@ -182,7 +174,7 @@ impl Table {
         let mut len = 0;
         let mut last: Option<&[u8]> = None;
         for (lower, block) in self.blocks.range(ALL) {
-            let mut entries = Entries::new(block);
+            let mut entries = Entries::new(block.entries());
             let mut count = 0;
             if last.is_some_and(|last| last >= &**lower) {
                 return Err("a block's lower key is not above the block before");
@@ -200,13 +192,17 @@ impl Table {
             if count == 0 || !entries.rest().is_empty() {
                 return Err("a block has no entry or a broken one");
             }
-            if count > 1 && block.len() > BLOCK_BYTES {
+            if count > 1 && block.entries().len() > BLOCK_BYTES {
                 return Err("a block with several entries is too long");
             }
             len += count;
         }
         if len == self.len { Ok(()) } else { Err("the number of entries is wrong") }
     }
+}
+
+fn last_in<'a>(block: &'a Block, key: &[u8]) -> Option<Entry<'a>> {
+    Entries::new(block.entries()).take_while(|entry| entry.key <= key).last()
 }
 
 pub(super) const ALL: KeyBounds<'static> = (Bound::Unbounded, Bound::Unbounded);
@@ -227,7 +223,7 @@ fn in_order(bounds: KeyBounds<'_>) -> KeyBounds<'_> {
 }
 
 /// Reads from block to block.
-struct Range<'a, 'b, I: Iterator<Item = (&'a Lower, &'a Block)>> {
+struct Reader<'a, 'b, I: Iterator<Item = (&'a Lower, &'a Block)>> {
     /// The blocks still to come, all of which begin within the upper bound.
     blocks: Peekable<I>,
     entries: Entries<'a>,
@@ -236,7 +232,7 @@ struct Range<'a, 'b, I: Iterator<Item = (&'a Lower, &'a Block)>> {
     upper_matters: bool,
 }
 
-impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Range<'a, '_, I> {
+impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Reader<'a, '_, I> {
     fn skip_until(&mut self, lower: Bound<&[u8]>) {
         self.next_block();
         let mut ahead = self.entries;
@@ -254,13 +250,13 @@ impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Range<'a, '_, I> {
     }
 
     fn next_block(&mut self) -> Option<()> {
-        self.entries = Entries::new(self.blocks.next()?.1);
+        self.entries = Entries::new(self.blocks.next()?.1.entries());
         self.upper_matters = self.blocks.peek().is_none();
         Some(())
     }
 }
 
-impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Iterator for Range<'a, '_, I> {
+impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Iterator for Reader<'a, '_, I> {
     type Item = Entry<'a>;
 
     #[inline]
@@ -310,7 +306,7 @@ impl TableBuilder {
     }
 
     fn cut(&mut self) {
-        self.blocks.push((Lower::from(&*self.lower), Block::from(&*self.bytes)));
+        self.blocks.push((Lower::from(&*self.lower), Block::new(&self.bytes)));
     }
 
     pub(super) fn finish(mut self) -> Table {

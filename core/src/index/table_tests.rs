@@ -3,7 +3,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use super::block::{BLOCK_BYTES, Entry, find, halves, separator};
+use super::block::{BLOCK_BYTES, Block, Entry, find, halves, separator};
 use super::table::{ALL, KeyBounds, Table, TableBuilder};
 use super::tests::Random;
 use super::varint;
@@ -54,11 +54,29 @@ fn a_block_is_cut_in_its_middle_or_around_a_long_entry() {
         }
         let cut = halves(&bytes).map(|(lower, separator, upper)| {
             assert_eq!([lower, upper].concat(), bytes);
-            assert!(find(upper, separator).found.is_some() && find(lower, separator).found.is_none());
+            assert!(find(upper, separator).body.is_some() && find(lower, separator).body.is_none());
             separator[0] as usize
         });
         assert_eq!(cut, expected, "{lengths:?}");
     }
+}
+
+#[test]
+fn a_block_grows_in_place_unless_it_is_shared() {
+    let mut block = Block::new(b"abcdef");
+    let snapshot = block.clone();
+    block.splice(2..4, b"CCDD");
+    assert_eq!((block.entries(), snapshot.entries()), (&b"abCCDDef"[..], &b"abcdef"[..]));
+    let place = block.entries().as_ptr();
+    block.splice(0..1, b"");
+    block.splice(7..7, b"!!");
+    assert_eq!((block.entries(), block.entries().as_ptr()), (&b"bCCDDef!!"[..], place), "there was room");
+    let snapshot = block.clone();
+    block.splice(0..9, b"new");
+    assert_eq!((block.entries(), snapshot.entries()), (&b"new"[..], &b"bCCDDef!!"[..]));
+    assert_ne!(block.entries().as_ptr(), place);
+    block.splice(3..3, &[b'x'; 1000]);
+    assert_eq!(block.entries(), [&b"new"[..], &[b'x'; 1000]].concat());
 }
 
 fn bound(kind: u64, key: &[u8]) -> Bound<&[u8]> {
@@ -79,14 +97,20 @@ macro_rules! map_tests {
             let mut snapshots = Vec::new();
             for step in 0..20_000_u32 {
                 let key = random.below(2000).to_be_bytes()[6..].to_vec();
-                if random.below(3) == 0 {
+                let kind = random.below(4);
+                if kind == 0 {
                     map.remove(&key);
                     model.remove(&key);
+                } else if kind == 1 {
+                    let found = map.get_mut(&key).map(|block| block.splice(1..2, &[7, 7]));
+                    let expected = model.get_mut(&key).map(|block| _ = block.splice(1..2, [7, 7]));
+                    assert_eq!(found, expected);
                 } else {
-                    map.insert(key.as_slice().into(), step.to_be_bytes().as_slice().into());
+                    map.insert(key.as_slice().into(), Block::new(&step.to_be_bytes()));
                     model.insert(key.clone(), step.to_be_bytes().to_vec());
                 }
-                let last = map.last_until(&key).map(|(lower, block)| (lower.to_vec(), block.to_vec()));
+                let last =
+                    map.last_until(&key).map(|(lower, block)| (lower.to_vec(), block.entries().to_vec()));
                 let expected =
                     model.range(..=key).next_back().map(|(lower, block)| (lower.clone(), block.clone()));
                 assert_eq!(last, expected);
@@ -94,8 +118,7 @@ macro_rules! map_tests {
                     snapshots.push((map.clone(), model.clone()));
                 }
             }
-            let sorted: Vec<_> =
-                model.iter().map(|(k, v)| (k.as_slice().into(), v.as_slice().into())).collect();
+            let sorted: Vec<_> = model.iter().map(|(k, v)| (k.as_slice().into(), Block::new(v))).collect();
             snapshots.push((<$map>::from_sorted(&sorted), model));
             for (map, model) in &snapshots {
                 for _ in 0..100 {
@@ -103,7 +126,8 @@ macro_rules! map_tests {
                     let (a, b) = (a.to_be_bytes(), b.to_be_bytes());
                     let bounds: KeyBounds<'_> =
                         (bound(random.below(3), &a[6..]), bound(random.below(3), &b[6..]));
-                    let found = map.range(bounds).map(|(lower, block)| (lower.to_vec(), block.to_vec()));
+                    let found =
+                        map.range(bounds).map(|(lower, block)| (lower.to_vec(), block.entries().to_vec()));
                     let expected = model.range::<[u8], _>(bounds).map(|(k, v)| (k.clone(), v.clone()));
                     assert!(found.eq(expected), "{bounds:?}");
                 }

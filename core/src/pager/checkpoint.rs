@@ -11,7 +11,7 @@
 
 use alloc::vec::Vec;
 
-use super::Pager;
+use super::arena::Pager;
 use super::freelist::Plan;
 use super::meta::{LogStart, Meta};
 use super::page::PageId;

@@ -9,11 +9,13 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::arena::Pager;
 use super::freelist::{self, Freelist};
 use super::log::Log;
 use super::meta::{Identity, LogStart, META_BYTES, META_PAGES, Meta};
 use super::page::PageId;
-use super::{Pager, Pages, Space};
+use super::pages::Pages;
+use super::space::Space;
 use crate::error::{Error, Result};
 use crate::limits::{MAX_PAGE_BYTES, MIN_PAGE_BYTES};
 use crate::storage::Storage;
@@ -47,6 +49,7 @@ impl<S: Storage> Pager<S> {
                 Ok((pager, (!root.is_empty()).then_some(root)))
             }
             None => {
+                begin_creation(&storage)?;
                 let identity = Identity { store_id: new.store_id, page_bytes: new.page_bytes };
                 let pages = Pages::new(storage, identity, cache_bytes)?;
                 Ok((Self::create(pages)?, None))
@@ -79,17 +82,22 @@ impl<S: Storage> Pager<S> {
     }
 
     fn create(pages: Pages<S>) -> Result<Self> {
-        let sector = MIN_PAGE_BYTES as u64;
-        if pages.storage.len()? < sector {
-            pages.storage.set_len(sector)?;
-            pages.storage.sync()?;
-        }
         let log = LogStart { next: META_PAGES, previous: pages.store_id(), commit: 0 };
         let meta = Meta { checkpoint: 0, pages: META_PAGES, freelist: None, log, root: Vec::new() };
         pages.write_raw(PageId::new(0), &meta.encode(pages.identity, 0))?;
-        pages.storage.sync()?;
+        pages.sync()?;
         Ok(Self::open_found(pages, meta, 0)?.0)
     }
+}
+
+/// Makes room for the first sector, durably, so that a shorter store is never the trace of a crash.
+fn begin_creation<S: Storage>(storage: &S) -> Result<()> {
+    let sector = META_BYTES as u64;
+    if storage.len()? < sector {
+        storage.set_len(sector)?;
+        storage.sync()?;
+    }
+    Ok(())
 }
 
 /// The slot with the newest checkpoint, `None` if the storage holds no store yet.

@@ -133,7 +133,7 @@ impl<S: Storage> Store<S> {
     /// The key's newest value, `None` if the key does not exist. Costs a lookup in the index and one page.
     ///
     /// # Errors
-    /// [`Error::Corrupt`], [`Error::Storage`].
+    /// [`Error::EmptyKey`], [`Error::Corrupt`], [`Error::Storage`].
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Entry>> {
         self.reader().get(key.as_ref(), self.revision)
     }
@@ -149,7 +149,7 @@ impl<S: Storage> Store<S> {
         Snapshot::new(self, self.revision)
     }
 
-    /// The store as it was at a revision. Costs O(1).
+    /// The store as it was at a revision; 0 stands for the newest. Costs O(1).
     ///
     /// # Errors
     /// [`Error::Compacted`], [`Error::FutureRevision`].

@@ -39,12 +39,12 @@ impl<S> Clone for Reader<'_, S> {
 impl<S> Copy for Reader<'_, S> {}
 
 impl<'a, S: Storage> Reader<'a, S> {
-    /// The number of a revision that can be read.
+    /// The number of a revision that can be read; 0 stands for the newest, as in etcd.
     ///
     /// # Errors
     /// [`Error::Compacted`] or [`Error::FutureRevision`].
     pub(super) fn check(&self, revision: Option<Revision>) -> Result<u64> {
-        let Some(requested) = revision else { return Ok(self.current) };
+        let Some(requested) = revision.filter(|revision| revision.get() > 0) else { return Ok(self.current) };
         if requested.get() > self.current {
             return Err(Error::FutureRevision { requested, current: Revision::new(self.current) });
         }
@@ -57,6 +57,9 @@ impl<'a, S: Storage> Reader<'a, S> {
     }
 
     pub(super) fn get(&self, key: &[u8], at: u64) -> Result<Option<Entry>> {
+        if key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
         let Some(position) = self.index.get(key, at) else { return Ok(None) };
         self.entry(position, None, Parts::KeyAndValue).map(Some)
     }
@@ -99,7 +102,7 @@ impl<'a, S: Storage> RangeRequest<'a, S> {
         Self { reader, keys, revision, limit: None, parts: Parts::KeyAndValue }
     }
 
-    /// Reads as of an earlier revision.
+    /// Reads as of an earlier revision; 0 stands for the newest.
     pub fn at(mut self, revision: impl Into<Revision>) -> Self {
         self.revision = Some(revision.into());
         self
@@ -120,25 +123,25 @@ impl<'a, S: Storage> RangeRequest<'a, S> {
     /// How many keys there are, whatever the limit. Reads the index and no page.
     ///
     /// # Errors
-    /// [`Error::Compacted`], [`Error::FutureRevision`].
+    /// [`Error::EmptyKey`], [`Error::Compacted`], [`Error::FutureRevision`].
     pub fn count(self) -> Result<u64> {
-        let at = self.reader.check(self.revision)?;
+        let at = self.check()?;
         Ok(self.keys.bounds().map_or(0, |bounds| self.reader.index.count(bounds, at)))
     }
 
     /// The entries, lazily, in key order.
     ///
     /// # Errors
-    /// [`Error::Compacted`], [`Error::FutureRevision`].
+    /// [`Error::EmptyKey`], [`Error::Compacted`], [`Error::FutureRevision`].
     pub fn iter(self) -> Result<RangeIter<'a, S>> {
-        let at = self.reader.check(self.revision)?;
+        let at = self.check()?;
         Ok(self.into_iter_at(at))
     }
 
     /// The entries, at once.
     ///
     /// # Errors
-    /// [`Error::Compacted`], [`Error::FutureRevision`], [`Error::Corrupt`], [`Error::Storage`].
+    /// [`Error::EmptyKey`], [`Error::Compacted`], [`Error::FutureRevision`], [`Error::Corrupt`], [`Error::Storage`].
     pub fn collect(self) -> Result<RangeResult> {
         let (limit, revision) = (self.limit, Revision::new(self.reader.current));
         let mut iter = Self { limit: limit.map(|limit| limit.saturating_add(1)), ..self }.iter()?;
@@ -150,6 +153,14 @@ impl<'a, S: Storage> RangeRequest<'a, S> {
         }
         let more = limit.is_some() && iter.skip_one();
         Ok(RangeResult { entries, more, revision })
+    }
+
+    /// The number of the revision to read at.
+    fn check(&self) -> Result<u64> {
+        match self.keys.single() {
+            Some([]) => Err(Error::EmptyKey),
+            Some(_) | None => self.reader.check(self.revision),
+        }
     }
 
     fn into_iter_at(self, at: u64) -> RangeIter<'a, S> {
@@ -173,7 +184,7 @@ impl<'a, S: Storage> IntoIterator for RangeRequest<'a, S> {
     type IntoIter = RangeIter<'a, S>;
 
     fn into_iter(self) -> RangeIter<'a, S> {
-        match self.reader.check(self.revision) {
+        match self.check() {
             Ok(at) => self.into_iter_at(at),
             Err(error) => RangeIter { failed: Some(error), bounds: None, ..self.into_iter_at(0) },
         }

@@ -82,7 +82,8 @@ impl<S: Storage> Snapshot<S> {
     /// The key's value, `None` if the key did not exist. Costs a lookup in the index and one page.
     ///
     /// # Errors
-    /// [`Error::Corrupt`](crate::Error::Corrupt), [`Error::Storage`](crate::Error::Storage).
+    /// [`Error::EmptyKey`](crate::Error::EmptyKey), [`Error::Corrupt`](crate::Error::Corrupt),
+    /// [`Error::Storage`](crate::Error::Storage).
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Entry>> {
         self.reader().get(key.as_ref(), self.revision)
     }

@@ -135,14 +135,13 @@ impl<S: Storage> Store<S> {
         Ok(true)
     }
 
-    /// Whether a condition holds: for one key, as if the key had zeros if it does not exist; for an interval, for all keys
-    /// in it, as in etcd.
+    /// Whether a condition holds for all of its keys that exist; if none does, for a key that has zeros, as in etcd.
     fn holds(&self, compare: &Compare) -> Result<bool> {
-        if let Some(key) = compare.keys.single() {
-            let entry = self.get(key)?;
-            return Ok(fulfils(entry.as_ref(), compare));
+        let mut entries = RangeRequest::new(self.reader(), compare.keys.clone(), None).iter()?.peekable();
+        if entries.peek().is_none() {
+            return Ok(fulfils(None, compare));
         }
-        for entry in RangeRequest::new(self.reader(), compare.keys.clone(), None) {
+        for entry in entries {
             if !fulfils(Some(&entry?), compare) {
                 return Ok(false);
             }

@@ -50,7 +50,16 @@ export function build(engines, host) {
 
 function cargo({ root, here }, crate) {
   const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target')
-  run('cargo', ['build', '--release', '-p', crate, '--manifest-path', join(here, 'Cargo.toml'), '--target-dir', target])
+  run('cargo', [
+    'build',
+    '--release',
+    '-p',
+    crate,
+    '--manifest-path',
+    join(here, 'Cargo.toml'),
+    '--target-dir',
+    target,
+  ])
   return name => ({ command: join(target, 'release', name), args: [] })
 }
 

@@ -33,7 +33,8 @@ function parse(text) {
   const measured = {}
   for (const line of json.split('\n')) {
     const [name, value, ...rest] = line.split(' ')
-    if (!name || rest.length > 0 || !Number.isFinite(Number(value))) throw new Error(`unexpected line: ${line}`)
+    if (!name || rest.length > 0 || !Number.isFinite(Number(value)))
+      throw new Error(`unexpected line: ${line}`)
     measured[name] = Number(value)
   }
   return measured

@@ -13,7 +13,8 @@ export const engines = ['native', 'npm', 'etcd', 'redb', 'fjall', 'lmdb']
 export const peerNotes = {
   etcd: "etcd 3.4's mvcc store in process, on bbolt, synced every 10,000 puts or 100 ms; its compaction always pauses 10 ms after 1,000 revisions",
   redb: 'redb keeps no history: one record a key, nothing to read in the past, nothing to compact',
-  fjall: 'fjall keeps no history that can be read: a merge tree, compressed, that drops old versions as it merges',
+  fjall:
+    'fjall keeps no history that can be read: a merge tree, compressed, that drops old versions as it merges',
   lmdb: 'LMDB keeps no history: one record a key; it reads from a memory map',
 }
 
@@ -31,7 +32,12 @@ const deadShares = [
  */
 export function jobs(engine, size, folder) {
   const serving = [size.keys, size.puts]
-  const job = (column, program, args, prefixes = ['']) => ({ column, program, args: args.map(String), prefixes })
+  const job = (column, program, args, prefixes = ['']) => ({
+    column,
+    program,
+    args: args.map(String),
+    prefixes,
+  })
   const compactions = deadShares.map(([name, keys]) => [name, [keys(size), size.puts]])
   switch (engine) {
     case 'native':
@@ -47,7 +53,9 @@ export function jobs(engine, size, folder) {
         ),
         ...compactions
           .slice(0, 1)
-          .map(([name, load]) => job('file', 'native', ['compaction', folder, ...load, 'unpaced'], [`${name}.`])),
+          .map(([name, load]) =>
+            job('file', 'native', ['compaction', folder, ...load, 'unpaced'], [`${name}.`]),
+          ),
         job('memory', 'heap', [folder, ...serving]),
       ]
     case 'etcd':
@@ -64,7 +72,8 @@ export function jobs(engine, size, folder) {
         ),
       ]
     case 'npm':
-      return [job('npm', 'npm', [])]
+      // It takes the medians of its own rounds.
+      return [{ ...job('npm', 'npm', []), once: true }]
     default:
       return [job(engine, 'peers', [engine, folder, ...serving])]
   }

@@ -66,7 +66,11 @@ const etcdThen = {
 }
 
 /** Dependent loads on that machine, in ns. */
-export const loadsThen = { dependent_load_32_kib_ns: 1.5, dependent_load_16_mib_ns: 20, dependent_load_256_mib_ns: 170 }
+export const loadsThen = {
+  dependent_load_32_kib_ns: 1.5,
+  dependent_load_16_mib_ns: 20,
+  dependent_load_256_mib_ns: 170,
+}
 
 /** What this project wants to reach. `over` names a measurement that the figure is divided by. */
 export const targets = [

@@ -24,7 +24,8 @@ const TIMES = [
 ]
 
 function amount(value, unit) {
-  if (!(unit in NANOSECONDS)) return `${short(value)}${unit === 'B' ? `${/\d$/.test(short(value)) ? ' ' : ''}B` : unit}`
+  if (!(unit in NANOSECONDS))
+    return `${short(value)}${unit === 'B' ? `${/\d$/.test(short(value)) ? ' ' : ''}B` : unit}`
   const time = value * NANOSECONDS[unit]
   const [by, name] = TIMES.find(([scale]) => time >= scale) ?? TIMES.at(-1)
   return `${short(time / by)} ${name}`

@@ -17,8 +17,8 @@ use palimpsest_kv_bench_workload::{
 
 use crate::peer::Peer;
 
-const GETS: usize = 1_000_000;
-const RANGES: usize = 4_000;
+const GETS: usize = 500_000;
+const RANGES: usize = 2_000;
 const RANGE_ENTRIES: usize = 1_000;
 const SNAPSHOTS: usize = 200_000;
 const COUNTS: usize = 5;

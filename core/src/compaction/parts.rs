@@ -1,0 +1,14 @@
+//! The parts of a store that a compaction works on.
+
+use super::dead::DeadList;
+use crate::index::Index;
+use crate::pager::Pager;
+use crate::records::Records;
+
+/// What a compaction works on, borrowed from the store for one chunk.
+pub(crate) struct Parts<'a, S> {
+    pub(crate) pager: &'a mut Pager<S>,
+    pub(crate) records: &'a mut Records,
+    pub(crate) index: &'a mut Index,
+    pub(crate) dead: &'a mut DeadList,
+}

@@ -1,0 +1,227 @@
+//! Writing: which page is what, and what the storage is told.
+
+use alloc::format;
+use alloc::sync::Arc;
+
+use super::freelist::Freelist;
+use super::log::Log;
+use super::meta::META_PAGES;
+use super::page::{Page, PageId, PageRef, seal};
+use super::pages::Pages;
+use super::space::{Hold, Space};
+use crate::checksum::checksum;
+use crate::error::{Error, PageKind, Result};
+use crate::storage::Storage;
+
+/// Pages to add at once when the storage must grow: a thirty-second of what is there, within these bounds. Growing ahead
+/// lets commits overwrite instead of append, and lets a cut-off file be told from an unfinished commit.
+const MIN_GROWTH: u32 = 16;
+const MAX_GROWTH: u32 = 4096;
+
+/// Writing: which page is what, and what the storage is told.
+///
+/// Invariant: what a durable checkpoint or a commit since then reaches is never overwritten.
+#[derive(Debug)]
+pub(crate) struct Pager<S> {
+    pub(super) pages: Arc<Pages<S>>,
+    pub(super) space: Space,
+    pub(super) log: Log,
+    pub(super) freelist: Freelist,
+    /// The number of the last checkpoint.
+    pub(super) checkpoint: u64,
+    /// The meta slot (0 or 1) that holds it for certain.
+    pub(super) trusted_slot: u32,
+    /// The storage's length in pages at the last sync.
+    pub(super) durable_pages: u32,
+}
+
+impl<S: Storage> Pager<S> {
+    pub(crate) fn pages(&self) -> &Arc<Pages<S>> {
+        &self.pages
+    }
+
+    /// The storage, unless a snapshot still reads from it.
+    pub(crate) fn into_storage(self) -> Option<S> {
+        Arc::into_inner(self.pages).map(Pages::into_storage)
+    }
+
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.pages.page_bytes()
+    }
+
+    /// A page for the caller to fill, lowest numbers first.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage can't grow.
+    pub(crate) fn allocate(&mut self) -> Result<PageId> {
+        if let Some(page) = self.space.allocate() {
+            return Ok(page);
+        }
+        self.release();
+        if let Some(page) = self.space.allocate() {
+            return Ok(page);
+        }
+        self.grow()?;
+        self.space.allocate().ok_or_else(|| Error::Storage {
+            operation: "grow",
+            reason: format!("all of {} pages are in use", self.space.pages()),
+        })
+    }
+
+    /// The page after `page` if it is free, else the lowest free one.
+    pub(super) fn allocate_near(&mut self, page: PageId) -> Result<PageId> {
+        match self.space.allocate_after(page) {
+            Some(page) => Ok(page),
+            None => self.allocate(),
+        }
+    }
+
+    /// Up to `most` neighbouring pages, from the lowest free one on. Answers with the first and how many.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage can't grow.
+    pub(crate) fn allocate_run(&mut self, most: u32) -> Result<(PageId, u32)> {
+        let first = self.allocate()?;
+        let mut count = 1;
+        let mut last = first;
+        while count < most
+            && let Some(page) = self.space.allocate_after(last)
+        {
+            last = page;
+            count += 1;
+        }
+        Ok((first, count))
+    }
+
+    pub(super) fn grow(&mut self) -> Result<()> {
+        let pages = self.space.pages();
+        let grown = pages.saturating_add((pages / 32).clamp(MIN_GROWTH, MAX_GROWTH));
+        self.pages.set_len(grown)?;
+        self.space.grow(grown);
+        Ok(())
+    }
+
+    /// Lets go of a page that the newest state no longer reaches.
+    pub(crate) fn free(&mut self, page: PageId) {
+        self.space.free(page);
+    }
+
+    /// Gives back a page that was allocated and then not needed.
+    pub(crate) fn give_back(&mut self, page: PageId) {
+        self.pages.forget(page);
+        self.space.give_back(page);
+    }
+
+    /// Marks a page found in use while a store is opened; answers whether it was free before.
+    pub(crate) fn claim(&mut self, page: PageId) -> bool {
+        self.space.claim(page)
+    }
+
+    /// Seals a page, writes it to its place, and answers with what its parent must know.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails.
+    pub(crate) fn write(&mut self, place: PageId, page: &mut Page) -> Result<PageRef> {
+        let checksum = seal(page, self.pages.store_id(), place);
+        self.pages.write_raw(place, page)?;
+        self.pages.remember(place, page);
+        Ok(PageRef { page: place.get(), checksum })
+    }
+
+    /// Writes a run of overflow pages; `bytes` must fill them.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails.
+    pub(crate) fn write_run(&mut self, start: PageId, bytes: &[u8]) -> Result<PageRef> {
+        self.pages.write_raw(start, bytes)?;
+        Ok(PageRef { page: start.get(), checksum: checksum(self.pages.store_id(), start.get(), bytes) })
+    }
+
+    /// Keeps a page that stands at its place in memory, as far as there is room.
+    pub(crate) fn remember(&self, place: PageId, page: &Page) {
+        self.pages.remember(place, page);
+    }
+
+    /// Makes everything written so far durable.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if that is not certain.
+    pub(crate) fn sync(&mut self) -> Result<()> {
+        self.pages.sync()?;
+        self.durable_pages = self.space.pages();
+        Ok(())
+    }
+
+    /// A hold on all pages that are reachable now, for a snapshot.
+    pub(crate) fn hold(&self) -> Hold {
+        self.space.hold()
+    }
+
+    /// Frees what neither a checkpoint nor a snapshot holds any more.
+    pub(crate) fn release(&mut self) {
+        for page in self.space.release() {
+            self.pages.forget(page);
+        }
+    }
+
+    pub(crate) fn file_pages(&self) -> u32 {
+        self.space.pages()
+    }
+
+    pub(crate) fn free_pages(&self) -> u32 {
+        self.space.free_len()
+    }
+
+    pub(crate) fn pending_pages(&self) -> usize {
+        self.space.pending_len()
+    }
+
+    /// Pending pages that a checkpoint made now would free.
+    pub(crate) fn releasable_pages(&self) -> usize {
+        self.space.releasable_len()
+    }
+
+    pub(crate) fn snapshots(&self) -> usize {
+        self.space.readers().len()
+    }
+
+    pub(crate) fn checkpoints(&self) -> u64 {
+        self.checkpoint
+    }
+
+    /// Pages of the log since the last checkpoint, and how many of them are superseded.
+    pub(crate) fn log_pages(&self) -> (usize, usize) {
+        (self.log.pages, self.log.superseded)
+    }
+
+    /// The pages that the pager itself reaches: meta slots, the freelist, the place of the next commit.
+    pub(crate) fn own_pages(&self) -> impl Iterator<Item = PageId> + '_ {
+        (0..META_PAGES).map(PageId::new).chain(self.freelist.pages()).chain([self.log.next])
+    }
+
+    /// Whether a page is marked as used.
+    pub(crate) fn is_used(&self, page: PageId) -> bool {
+        self.space.is_used(page)
+    }
+
+    /// The pages that are marked as used, ascending.
+    pub(crate) fn used_pages(&self) -> impl Iterator<Item = PageId> + '_ {
+        self.space.used()
+    }
+
+    /// The pages that are pending.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = PageId> + '_ {
+        self.space.pending()
+    }
+
+    /// Checks that the storage is as long as it was when something was made durable.
+    pub(super) fn check_length(&self, pages: u32, page: u32) -> Result<()> {
+        let there = self.pages.storage_bytes()?;
+        if u64::from(pages) * self.page_bytes() as u64 > there {
+            let what =
+                format!("the storage was {pages} pages long and has {there} bytes now: it was cut off");
+            return Err(Error::corrupt(page, PageKind::Meta, what));
+        }
+        Ok(())
+    }
+}

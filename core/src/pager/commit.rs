@@ -1,0 +1,146 @@
+//! Writing commits to the log, and following it when a store is opened.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::arena::Pager;
+use super::log::{Log, LogEntry, Replayed};
+use super::page::{
+    FLAG_END, FLAG_REWRITE, Header, LogStamp, Page, PageId, PageRef, check_kind, is_sealed, page_mut, seal,
+};
+use crate::error::{Error, PageKind, Result};
+use crate::storage::Storage;
+
+impl<S: Storage> Pager<S> {
+    /// Writes the pages as one commit, without a sync: stamps and seals them, and answers with their places.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails or has no room; the log has not moved then.
+    pub(crate) fn append_commit(&mut self, pages: &mut [(LogEntry, Page)]) -> Result<Vec<PageRef>> {
+        let mut places = alloc::vec![self.log.next];
+        for _ in 0..pages.len() {
+            let last = places.last().copied().unwrap_or(self.log.next);
+            places.push(self.allocate_near(last)?);
+        }
+        let commit = self.log.commit + 1;
+        let mut previous = self.log.previous;
+        let mut refs = Vec::with_capacity(pages.len());
+        let count = pages.len();
+        let steps = places.iter().zip(places.iter().skip(1)).enumerate();
+        for ((at, (&place, &next)), (entry, page)) in steps.zip(pages.iter_mut()) {
+            let end = if at + 1 == count { FLAG_END } else { 0 };
+            let rewrite = if *entry == LogEntry::Rewrite { FLAG_REWRITE } else { 0 };
+            let file_pages = self.durable_pages;
+            LogStamp { flags: end | rewrite, next, commit, previous, file_pages }.apply(page_mut(page));
+            previous = seal(page, self.pages.store_id(), place);
+            refs.push(PageRef { page: place.get(), checksum: previous });
+        }
+        if let Err(error) = self.write_pages(&places, pages) {
+            for place in places.into_iter().skip(1) {
+                self.space.give_back(place);
+            }
+            return Err(error);
+        }
+        let next = places.last().copied().unwrap_or(self.log.next);
+        let superseded =
+            self.log.superseded + pages.iter().filter(|(entry, _)| *entry == LogEntry::Rewrite).count();
+        self.log = Log { next, previous, commit, pages: self.log.pages + count, superseded };
+        Ok(refs)
+    }
+
+    /// Writes pages to their places, neighbours with one call.
+    fn write_pages(&mut self, places: &[PageId], pages: &[(LogEntry, Page)]) -> Result<()> {
+        let mut run: Vec<u8> = Vec::new();
+        let mut start = None;
+        let mut expected = None;
+        for (&place, (_, page)) in places.iter().zip(pages) {
+            if expected != Some(place) {
+                self.write_log_run(start, &run)?;
+                run.clear();
+                start = Some(place);
+            }
+            run.extend_from_slice(page);
+            expected = Some(place.next());
+        }
+        self.write_log_run(start, &run)
+    }
+
+    fn write_log_run(&mut self, start: Option<PageId>, run: &[u8]) -> Result<()> {
+        match start {
+            Some(place) => self.pages.write_raw(place, run),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the commit that follows the log's end, if it is there whole. It becomes part of the log by [`Pager::accept`].
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails to read what it holds.
+    pub(crate) fn next_commit(&self) -> Result<Option<Vec<Replayed>>> {
+        let mut found: Vec<Replayed> = Vec::new();
+        let mut at = self.log.next;
+        let mut previous = self.log.previous;
+        // A commit has at most as many pages as there are; more would be a circle.
+        for _ in 0..self.space.pages().saturating_add(1) {
+            let Some(page) = self.pages.load_unverified(at)? else { return Ok(None) };
+            let header = Header::of(&page);
+            let is_next = is_sealed(&page, self.pages.store_id(), at)
+                && check_kind(&page, at, PageKind::Leaf).is_ok()
+                && header.commit() == self.log.commit + 1
+                && header.previous() == previous;
+            if !is_next {
+                return Ok(None);
+            }
+            previous = header.checksum();
+            let entry = if header.flags() & FLAG_REWRITE == 0 { LogEntry::Leaf } else { LogEntry::Rewrite };
+            let is_end = header.flags() & FLAG_END != 0;
+            let place = PageRef { page: at.get(), checksum: previous };
+            at = header.next();
+            found.push(Replayed { entry, place, page });
+            if is_end {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a commit found by [`Pager::next_commit`] part of the log.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if the storage is shorter than it was when the commit was written.
+    pub(crate) fn accept(&mut self, commit: &[Replayed]) -> Result<()> {
+        for replayed in commit {
+            self.space.claim(PageId::new(replayed.place.page));
+        }
+        let Some(last) = commit.last() else { return Ok(()) };
+        let header = Header::of(&last.page);
+        self.check_length(header.file_pages(), last.place.page)?;
+        let superseded =
+            self.log.superseded + commit.iter().filter(|page| page.entry == LogEntry::Rewrite).count();
+        let pages = self.log.pages + commit.len();
+        self.log = Log {
+            next: header.next(),
+            previous: header.checksum(),
+            commit: header.commit(),
+            pages,
+            superseded,
+        };
+        Ok(())
+    }
+
+    /// Ends the following of the log: claims the place of the next commit, and makes durable what was found, since the
+    /// next commit relies on it.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the sync fails, [`Error::Corrupt`] if the log names an impossible place.
+    pub(crate) fn end_of_log(&mut self) -> Result<()> {
+        let next = self.log.next;
+        if next.get() >= self.space.pages() {
+            let what =
+                format!("the log goes on at page {}, and there are {}", next.get(), self.space.pages());
+            return Err(Error::corrupt(next.get(), PageKind::Leaf, what));
+        }
+        self.space.claim(next);
+        if self.log.pages > 0 { self.sync() } else { Ok(()) }
+    }
+}
