@@ -53,3 +53,11 @@ fn main() -> Result<()> {
     assert_eq!(show(&config, restored)?, show(&config, good)?);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_example_runs() {
+        super::main().unwrap();
+    }
+}

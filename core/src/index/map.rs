@@ -5,6 +5,10 @@
 //! run over both.
 
 use alloc::sync::Arc;
+use core::ops::Bound;
+
+/// Bounds of an interval of keys.
+pub(crate) type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// A key that a block is found by: not above any key in it, and above all keys in the blocks before.
 pub(super) type Lower = Arc<[u8]>;
@@ -13,8 +17,8 @@ pub(super) type Lower = Arc<[u8]>;
 pub(super) mod alloc_only {
     use core::ops::Bound;
 
+    use super::KeyBounds;
     use super::Lower;
-    use crate::index::KeyBounds;
     use crate::index::block::Block;
 
     /// Blocks by their lower keys.
@@ -65,8 +69,8 @@ pub(super) mod alloc_only {
 
 #[cfg(feature = "std")]
 pub(super) mod with_std {
+    use super::KeyBounds;
     use super::Lower;
-    use crate::index::KeyBounds;
     use crate::index::block::Block;
 
     /// Blocks by their lower keys.

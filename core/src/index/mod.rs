@@ -54,7 +54,7 @@ use block::Entry;
 pub(crate) use builder::{IndexBuilder, Loaded};
 use history::{CHUNK_BYTES, Chunk, Generation, HEAD_BYTES, Head, Kept, Steps};
 pub(crate) use history::{Change, Step};
-pub(crate) use table::KeyBounds;
+pub(crate) use map::KeyBounds;
 use table::{ALL, Table};
 
 use crate::revision::Position;

@@ -5,10 +5,7 @@ use core::iter::Peekable;
 use core::ops::{Bound, Range};
 
 use super::block::{BLOCK_BYTES, Block, Entries, Entry, Place, find, halves, separator};
-use super::map::{BlockMap, Lower};
-
-/// Bounds of an interval of keys.
-pub(crate) type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+use super::map::{BlockMap, KeyBounds, Lower};
 
 /// A block that has become shorter than this is joined with the next one.
 const SHORT_BLOCK_BYTES: usize = BLOCK_BYTES / 4;

@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::block::{BLOCK_BYTES, Block, Entry, find, halves, separator};
-use super::table::{ALL, KeyBounds, Table, TableBuilder};
+use super::map::KeyBounds;
+use super::table::{ALL, Table, TableBuilder};
 use super::tests::Random;
 use super::varint;
 

@@ -16,7 +16,7 @@ use crate::storage::Storage;
 /// Pages to add at once when the storage must grow: a thirty-second of what is there, within these bounds. Growing ahead
 /// lets commits overwrite instead of append, and lets a cut-off file be told from an unfinished commit.
 const MIN_GROWTH: u32 = 16;
-const MAX_GROWTH: u32 = 4096;
+pub(super) const MAX_GROWTH: u32 = 4096;
 
 /// Writing: which page is what, and what the storage is told.
 ///

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::arena::Pager;
+use super::arena::{MAX_GROWTH, Pager};
 use super::log::{Log, LogEntry, Replayed};
 use super::page::{
     FLAG_END, FLAG_REWRITE, Header, LogStamp, Page, PageId, PageRef, check_kind, is_sealed, page_mut, seal,
@@ -135,10 +135,14 @@ impl<S: Storage> Pager<S> {
     /// [`Error::Storage`] if the sync fails, [`Error::Corrupt`] if the log names an impossible place.
     pub(crate) fn end_of_log(&mut self) -> Result<()> {
         let next = self.log.next;
-        if next.get() >= self.space.pages() {
+        if next.get() >= self.space.pages().saturating_add(MAX_GROWTH) {
             let what =
                 format!("the log goes on at page {}, and there are {}", next.get(), self.space.pages());
             return Err(Error::corrupt(next.get(), PageKind::Leaf, what));
+        }
+        // A crash can undo the storage's growth and leave the commit that was written after it.
+        while next.get() >= self.space.pages() {
+            self.grow()?;
         }
         self.space.claim(next);
         if self.log.pages > 0 { self.sync() } else { Ok(()) }

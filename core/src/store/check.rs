@@ -55,7 +55,7 @@ impl<S: Storage> Store<S> {
         }
         let pending_pages = self.check_pages(&mut reachable).map_err(broken)?;
         Ok(CheckReport {
-            keys: histories.len() as u64,
+            keys: self.index.len() as u64,
             records,
             reachable_pages: reachable.len() as u64,
             pending_pages,

@@ -201,3 +201,21 @@ fn a_compaction_that_meets_damage_says_so_once_and_writes_go_on() {
     store.put("key", "value").unwrap();
     assert_eq!(store.get("key").unwrap().unwrap().value(), b"value");
 }
+
+#[test]
+fn a_crash_that_undoes_the_growth_but_not_the_commit_is_no_damage() {
+    let mut store = Store::open(MemoryStorage::new(), options(Durability::Strict)).unwrap();
+    let mut grown = 0;
+    while grown < 3 {
+        let before = store.pager.pages().storage().len().unwrap();
+        let written = store.put("key", "value").unwrap();
+        let mut bytes = store.pager.pages().storage().to_bytes();
+        if bytes.len() as u64 > before {
+            grown += 1;
+            bytes.truncate(usize::try_from(before).unwrap());
+            let reopened = open(MemoryStorage::from_bytes(&bytes));
+            assert!(reopened.revision().get() + 1 >= written.revision.get());
+            reopened.check().unwrap();
+        }
+    }
+}
