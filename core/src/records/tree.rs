@@ -350,7 +350,7 @@ mod tests {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let random = seed >> 33;
             if random % 5 < 3 - step / 10_000 {
-                let main = if random % 2 == 0 { random % 5000 } else { step + 5000 };
+                let main = if random.is_multiple_of(2) { random % 5000 } else { step + 5000 };
                 if model.insert(main, leaf(main)).is_none() {
                     tree.insert(leaf(main), &mut freed);
                 }
