@@ -34,10 +34,11 @@ pub const FORMAT_VERSION: u32 = 1;
 pub(crate) const MAX_UNWRITTEN_LEAVES: usize = 64;
 /// Pages of the log between two checkpoints: bounds what opening must follow (16 MiB with the default page).
 pub(crate) const CHECKPOINT_LOG_PAGES: usize = 4096;
-/// Superseded versions of edge leaves between two checkpoints: bounds what many small commits waste.
+/// Superseded versions of edge leaves between two checkpoints: bounds what many small commits waste. A quarter of a small
+/// file, if that is less.
 pub(crate) const CHECKPOINT_SUPERSEDED_PAGES: usize = 256;
 /// Pages freed and waiting for a checkpoint before compaction asks for one: bounds how far the file grows while a
-/// compaction copies what it keeps.
+/// compaction copies what it keeps. An eighth of a small file, if that is less.
 pub(crate) const CHECKPOINT_PENDING_PAGES: usize = 1024;
 
 const _: () = assert!(MIN_PAGE_BYTES.is_power_of_two() && MAX_PAGE_BYTES.is_power_of_two());

@@ -82,7 +82,9 @@ async function collect(options, skipped) {
       }
     }
   }
-  return samples.summary()
+  const summary = samples.summary()
+  if (Object.keys(summary).length === 0) throw new Error('nothing could be measured')
+  return summary
 }
 
 function report(options, summary, skipped) {
@@ -97,7 +99,7 @@ function report(options, summary, skipped) {
     machine: machine(),
     engines: summary,
     ratios: ratios(summary, ours, peers),
-    targets: judge(summary),
+    targets: judge(summary, !options.quick),
     skipped,
     notes: Object.fromEntries(peers.map(peer => [peer, peerNotes[peer]])),
   }

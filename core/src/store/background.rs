@@ -145,13 +145,15 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
+    /// A checkpoint gives back pages, so a small store wants one sooner: what waits for it is to be a small part of the file.
     fn wants_checkpoint(&self) -> bool {
         let (pages, superseded) = self.pager.log_pages();
+        let share = |parts: usize, most: usize| (self.pager.file_pages() as usize / parts).clamp(32, most);
         // Pages that a snapshot holds do not come back by a checkpoint, so they must not ask for one again and again.
         let pending = self.pager.releasable_pages();
         pages >= CHECKPOINT_LOG_PAGES
-            || superseded >= CHECKPOINT_SUPERSEDED_PAGES
-            || (pending >= CHECKPOINT_PENDING_PAGES && self.background.job.is_some())
+            || superseded >= share(4, CHECKPOINT_SUPERSEDED_PAGES)
+            || (pending >= share(8, CHECKPOINT_PENDING_PAGES) && self.background.job.is_some())
     }
 
     pub(super) fn checkpoint_if_overdue(&mut self) -> Result<()> {

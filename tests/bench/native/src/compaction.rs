@@ -63,6 +63,7 @@ pub fn measure<M: Medium>(medium: &M, load: &Load, pace: Pace) -> Outcome<()> {
     tell("steps", host.steps.count() as f64);
     tell("steps_total_ms", millis(host.steps.total()));
     tell("longest_step_ms", millis(host.steps.longest()));
+    tell("longest_step_on_cpu_ms", millis(host.steps_on_cpu.longest()));
     tell("step_p99_ms", millis(host.steps.per_mille(990)));
     after(&store, load, dead)
 }

@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Instant;
 
+use cpu_time::ThreadTime;
 use palimpsest_kv::storage::Storage;
 use palimpsest_kv::{Budget, Clock, Next, Store, SystemClock};
 use palimpsest_kv_bench_workload::{Outcome, Samples};
@@ -17,11 +18,18 @@ pub struct Host {
     next: Next,
     /// How long the steps took.
     pub steps: Samples,
+    /// How long they were on the processor: less than they took where other programs wanted it too.
+    pub steps_on_cpu: Samples,
 }
 
 impl Default for Host {
     fn default() -> Self {
-        Self { clock: SystemClock::new(), next: Next::Now, steps: Samples::default() }
+        Self {
+            clock: SystemClock::new(),
+            next: Next::Now,
+            steps: Samples::default(),
+            steps_on_cpu: Samples::default(),
+        }
     }
 }
 
@@ -39,9 +47,10 @@ impl Host {
     /// # Errors
     /// Those of the store.
     pub fn step<S: Storage>(&mut self, store: &mut Store<S>) -> Outcome<()> {
-        let start = Instant::now();
+        let (start, start_on_cpu) = (Instant::now(), ThreadTime::try_now()?);
         self.next = store.run(&self.clock, BUDGET)?;
         self.steps.add(start.elapsed());
+        self.steps_on_cpu.add(start_on_cpu.try_elapsed()?);
         Ok(())
     }
 
