@@ -25,7 +25,7 @@ export function run(program, args, options = {}) {
     const child = spawn(program, args, { cwd: root, stdio: 'inherit', ...options })
     child.on('error', error => reject(new Error(`${program} can't be started: ${error.message}`)))
     child.on('exit', code => {
-      if (code === 0) resolve()
+      if (code === 0) resolve(undefined)
       else reject(new Error(`${program} ${args.join(' ')} ended with ${code}`))
     })
   })

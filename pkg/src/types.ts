@@ -208,7 +208,10 @@ export interface Comparing<T> {
   greaterThan(operand: T): Compare
 }
 
-/** What can be compared about a key, or about every key of a selection. */
+/**
+ * What can be compared about a key, or about every key of a selection. A selection that has no keys is compared like a key
+ * that does not exist.
+ */
 export interface CompareKeys<T = unknown> {
   /** How often the key was put since it was created; 0 if it does not exist. */
   readonly version: Comparing<number>

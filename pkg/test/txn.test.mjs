@@ -33,7 +33,8 @@ test('conditions hold or fail as they say', async t => {
     [compare('a').value.equals('5'), true],
     [db.compare({ prefix: '' }).version.greaterThan(0), true],
     [db.compare({ from: 'a', to: 'c' }).version.equals(2), false],
-    [db.compare({ prefix: 'zz' }).version.equals(9), true],
+    [db.compare({ prefix: 'zz' }).version.equals(9), false],
+    [db.compare({ prefix: 'zz' }).version.equals(0), true],
   ]
   for (const [condition, expected] of cases) {
     const { succeeded, results } = await db.txn().if(condition).then(get('a')).else(get('b')).commit()

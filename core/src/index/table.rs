@@ -43,6 +43,11 @@ impl Table {
         self.len
     }
 
+    #[cfg(test)]
+    pub(super) fn block_count(&self) -> usize {
+        self.blocks.range(ALL).count()
+    }
+
     #[inline]
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let (_, block) = self.blocks.last_until(key)?;

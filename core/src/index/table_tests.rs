@@ -143,6 +143,19 @@ map_tests!(the_map_without_std_is_an_ordered_persistent_map, super::map::alloc_o
 #[cfg(feature = "std")]
 map_tests!(the_map_with_std_is_an_ordered_persistent_map, super::map::with_std::BlockMap);
 
+#[test]
+fn blocks_that_became_short_are_joined() {
+    let mut table = Table::default();
+    let key = |number: u32| number.to_be_bytes();
+    (0..20_000).for_each(|number| table.insert(&key(number), b"body"));
+    let full = table.block_count();
+    assert!((200..400).contains(&full), "{full} blocks of 200,000 bytes");
+    (0..20_000).filter(|number| number % 20 != 0).for_each(|number| table.remove(&key(number)));
+    assert_eq!(table.len(), 1000);
+    assert!(table.block_count() < full / 5, "{} of {full} blocks are left", table.block_count());
+    table.check().unwrap();
+}
+
 /// Keys of very different lengths, bodies up to a few blocks long; grows, then shrinks to nothing.
 #[test]
 fn a_table_is_an_ordered_persistent_map() {

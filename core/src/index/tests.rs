@@ -378,6 +378,29 @@ fn an_older_position_is_found_without_decoding_the_whole_history() {
     assert!(index.chunks.len() < 20_000 / 100, "{} chunks", index.chunks.len());
 }
 
+/// Puts and tombstones in turn with a gap behind each, so that compaction into a gap drops the tombstone before it: even
+/// the newest step of a key's only chunk.
+#[test]
+fn a_chunk_that_begins_with_a_dead_tombstone_goes() {
+    let (mut index, mut gone) = (Index::default(), 0);
+    for step in 1..400 {
+        match step % 2 {
+            1 => _ = index.put(b"hot", Position::new(step * 2, 0)),
+            _ => _ = index.delete(b"hot", Position::new(step * 2, 0)),
+        }
+        let Some(chunk) = index.chunk_at(b"hot", u64::MAX) else { continue };
+        let newest = chunk.steps.newest;
+        let mut compacted = index.clone();
+        compacted.compact_key(b"hot", newest.position.main + 1);
+        compacted.check().unwrap();
+        let dead = u64::from(newest.change == Change::Tombstone);
+        assert_eq!(compacted.positions(), step - newest.position.main / 2 + 1 - dead);
+        assert_eq!(compacted.chunks.len() as u64, 1 - dead);
+        gone += dead;
+    }
+    assert!(gone > 0, "no chunk began with a tombstone");
+}
+
 #[test]
 fn the_builder_refuses_what_is_no_history() {
     let put = |version, created| Loaded::Put { version, created };
