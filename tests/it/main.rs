@@ -5,6 +5,8 @@ mod bad_input;
 #[cfg(test)]
 mod compaction;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod model;

@@ -24,6 +24,7 @@ struct Inner {
     unsynced: Vec<Change>,
     counts: Counts,
     healthy_changes: Option<u64>,
+    syncs_fail: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -123,6 +124,27 @@ impl Disk {
         self.lock().healthy_changes = Some(changes);
     }
 
+    /// Fails all later syncs; writes go on.
+    pub fn fail_syncs(&self) {
+        self.lock().syncs_fail = true;
+    }
+
+    /// How many changes were made since the last sync.
+    #[must_use]
+    pub fn unsynced(&self) -> usize {
+        self.lock().unsynced.len()
+    }
+
+    /// A new disk with everything up to the last sync, and of the changes since then those that `keep` wants, by their places.
+    #[must_use]
+    pub fn with_unsynced(&self, keep: impl Fn(usize) -> bool) -> Self {
+        let inner = self.lock();
+        let mut bytes = inner.durable.clone();
+        let kept = inner.unsynced.iter().enumerate().filter(|(place, _)| keep(*place));
+        kept.for_each(|(_, change)| apply(&mut bytes, change));
+        Self::from_bytes(&bytes)
+    }
+
     /// A new disk with what a loss of power at this moment could leave: everything up to the last sync, and of the changes since
     /// then all, none, or any part.
     #[must_use]
@@ -199,6 +221,9 @@ impl Storage for Disk {
         let mut inner = self.lock();
         inner.counts.syncs += 1;
         inner.spend("sync")?;
+        if inner.syncs_fail {
+            return Err(Error::Storage { operation: "sync", reason: "the disk does not sync".into() });
+        }
         let inner = &mut *inner;
         inner.unsynced.drain(..).for_each(|change| apply(&mut inner.durable, &change));
         Ok(())

@@ -37,7 +37,7 @@ pub struct Options {
     pub durability: Durability,
     /// How long a relaxed write may wait before it is made durable.
     pub flush_interval: Duration,
-    /// Records that one chunk of a compaction removes at most.
+    /// Records after which one chunk of a compaction ends. A page that was begun is finished, so that it is not copied twice.
     pub compaction_batch_limit: usize,
     /// Pause after each chunk of a compaction, counted from the chunk's end.
     pub compaction_pause: Duration,
