@@ -96,7 +96,7 @@ impl DeadList {
                 left.push(entry);
             }
         }
-        taken.sort_unstable();
+        taken.sort_unstable_by_key(|position| u128::from(position.main) << 32 | u128::from(position.sub));
         if !left.is_empty() {
             self.add_bucket(start, Bucket::of(&left));
         }
@@ -119,9 +119,9 @@ impl DeadList {
         let Some(bucket) = self.buckets.remove(&start) else { return };
         self.by_death.remove(&(bucket.first_death, start));
         let mut entries: Vec<Dead> = bucket.iter().collect();
-        entries.sort_unstable();
-        let (lower, upper) = entries.split_at(entries.len() / 2);
-        let middle = upper.first().expect("a bucket that is too full has an upper half").position;
+        let half = entries.len() / 2;
+        let middle = entries.select_nth_unstable(half).1.position;
+        let (lower, upper) = entries.split_at(half);
         self.add_bucket(start, Bucket::of(lower));
         self.add_bucket(middle, Bucket::of(upper));
     }

@@ -38,32 +38,92 @@ pub(crate) struct IndexBuilder {
     /// Indices of `keys`, by the hash of the key's bytes.
     by_hash: HashTable<u32>,
     keys: Vec<Collected>,
-    /// The bytes of all keys.
-    key_bytes: Vec<u8>,
+    /// The bytes of the keys that are not kept inline.
+    long_keys: Vec<u8>,
+    /// The next step, packed; of use only while a record is pushed.
+    packed: Vec<u8>,
     newest: Option<Position>,
     positions: u64,
 }
 
-/// What is known of one key. It takes one line of cache, since every record needs that of another key.
+/// What is known of one key.
+///
+/// It takes two lines of cache, and all that most records need lies in them: each record is of another key, and a look
+/// at memory that is not in the cache costs more than all the rest.
 #[derive(Debug)]
-#[repr(align(64))]
+#[repr(align(128))]
 struct Collected {
-    start: usize,
-    length: u32,
-    newest_sub: u32,
+    key: CollectedKey,
     newest_main: u64,
+    newest_sub: u32,
     /// `None` exactly if the newest step is a tombstone.
     version: Option<NonZeroU64>,
     created: u64,
-    /// The steps before the newest, oldest first.
+    /// The steps before the newest, oldest first; the last ones of them are in `recent`.
     earlier: Vec<u8>,
+    recent: [u8; RECENT_BYTES],
+    recent_length: u8,
 }
 
-const _: () = assert!(size_of::<Collected>() == 64);
+const _: () = assert!(size_of::<Collected>() == 128);
+
+/// Steps are collected in so many bytes before they are moved to memory of their own.
+const RECENT_BYTES: usize = 31;
+/// Keys up to this length need no memory of their own.
+const INLINE_KEY_BYTES: usize = 38;
+
+#[derive(Debug)]
+enum CollectedKey {
+    Inline {
+        length: u8,
+        bytes: [u8; INLINE_KEY_BYTES],
+    },
+    /// A part of the bytes of all long keys.
+    Long {
+        start: usize,
+        end: usize,
+    },
+}
+
+impl CollectedKey {
+    /// Keeps a key, at the end of `long_keys` if it is long.
+    fn new(key: &[u8], long_keys: &mut Vec<u8>) -> Self {
+        let mut bytes = [0; INLINE_KEY_BYTES];
+        if let (Some(inline), Ok(length)) = (bytes.get_mut(..key.len()), u8::try_from(key.len())) {
+            inline.copy_from_slice(key);
+            return Self::Inline { length, bytes };
+        }
+        let start = long_keys.len();
+        long_keys.extend_from_slice(key);
+        Self::Long { start, end: long_keys.len() }
+    }
+
+    fn get<'a>(&'a self, long_keys: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Inline { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long { start, end } => long_keys.get(*start..*end).unwrap_or_default(),
+        }
+    }
+}
 
 impl Collected {
-    fn key<'a>(&self, key_bytes: &'a [u8]) -> &'a [u8] {
-        key_bytes.get(self.start..self.start + self.length as usize).unwrap_or_default()
+    fn new(key: CollectedKey, position: Position, generation: Option<Generation>) -> Self {
+        let mut first = Self {
+            key,
+            newest_main: 0,
+            newest_sub: 0,
+            version: None,
+            created: 0,
+            earlier: Vec::new(),
+            recent: [0; RECENT_BYTES],
+            recent_length: 0,
+        };
+        first.set_newest(position, generation);
+        first
+    }
+
+    fn key<'a>(&'a self, long_keys: &'a [u8]) -> &'a [u8] {
+        self.key.get(long_keys)
     }
 
     fn generation(&self) -> Option<Generation> {
@@ -83,9 +143,11 @@ impl Collected {
 
     /// Appends all steps, oldest first.
     fn unpack(&self, steps: &mut Vec<Step>) {
+        let recent = self.recent.get(..usize::from(self.recent_length)).unwrap_or_default();
         let packed = || {
-            let mut rest = &*self.earlier;
-            core::iter::from_fn(move || take_step(&mut rest))
+            [&*self.earlier, recent]
+                .into_iter()
+                .flat_map(|mut rest| core::iter::from_fn(move || take_step(&mut rest)))
         };
         let mut main = self.newest_main - packed().map(|(distance, ..)| distance).sum::<u64>();
         for (distance, sub, change) in packed() {
@@ -100,6 +162,7 @@ impl Collected {
         &mut self,
         position: Position,
         generation: Option<Generation>,
+        packed: &mut Vec<u8>,
     ) -> Result<Option<Position>, &'static str> {
         match (self.generation(), generation) {
             (Some(old), Some(new)) if new.created == old.created && new.version <= old.version => {
@@ -114,9 +177,24 @@ impl Collected {
             _ => {}
         }
         let replaced = self.newest();
-        push_step(&mut self.earlier, position.main - self.newest_main, replaced);
+        packed.clear();
+        push_step(packed, position.main - self.newest_main, replaced);
+        self.add_earlier(packed);
         self.set_newest(position, generation);
         Ok(replaced.live())
+    }
+
+    fn add_earlier(&mut self, packed: &[u8]) {
+        let length = usize::from(self.recent_length);
+        if length + packed.len() > RECENT_BYTES {
+            self.earlier.extend_from_slice(self.recent.get(..length).unwrap_or_default());
+            self.recent_length = 0;
+        }
+        let start = usize::from(self.recent_length);
+        if let Some(free) = self.recent.get_mut(start..start + packed.len()) {
+            free.copy_from_slice(packed);
+            self.recent_length += packed.len() as u8;
+        }
     }
 }
 
@@ -139,36 +217,19 @@ impl IndexBuilder {
         self.newest = Some(position);
         self.positions += 1;
         let hash = self.hasher.hash_one(key);
-        let (keys, key_bytes) = (&self.keys, &self.key_bytes);
-        let key_at = |index: u32| keys.get(index as usize).map(|collected| collected.key(key_bytes));
+        let (keys, long_keys) = (&self.keys, &self.long_keys);
+        let key_at = |index: u32| keys.get(index as usize).map(|collected| collected.key(long_keys));
         let found = self.by_hash.find(hash, |&index| key_at(index) == Some(key)).copied();
         if let Some(collected) = found.and_then(|index| self.keys.get_mut(index as usize)) {
-            return collected.add(position, generation);
+            return collected.add(position, generation, &mut self.packed);
         }
-        let start = self.key_bytes.len();
-        let length = u32::try_from(key.len()).map_err(|_| "a key is longer than 4 GiB")?;
-        let mut collected = Collected {
-            start,
-            length,
-            newest_sub: 0,
-            newest_main: 0,
-            version: None,
-            created: 0,
-            earlier: Vec::new(),
-        };
-        collected.set_newest(position, generation);
-        self.key_bytes.extend_from_slice(key);
-        self.add_key(hash, collected)?;
-        Ok(None)
-    }
-
-    fn add_key(&mut self, hash: u64, collected: Collected) -> Result<(), &'static str> {
         let index = u32::try_from(self.keys.len()).map_err(|_| "there are more keys than 2^32")?;
-        self.keys.push(collected);
-        let (keys, key_bytes, hasher) = (&self.keys, &self.key_bytes, &self.hasher);
-        let key_at = |index: u32| keys.get(index as usize).map(|collected| collected.key(key_bytes));
+        let key = CollectedKey::new(key, &mut self.long_keys);
+        self.keys.push(Collected::new(key, position, generation));
+        let (keys, long_keys, hasher) = (&self.keys, &self.long_keys, &self.hasher);
+        let key_at = |index: u32| keys.get(index as usize).map(|collected| collected.key(long_keys));
         self.by_hash.insert_unique(hash, index, |&index| hasher.hash_one(key_at(index).unwrap_or_default()));
-        Ok(())
+        Ok(None)
     }
 
     /// The index of all records that were pushed.
@@ -178,7 +239,7 @@ impl IndexBuilder {
         let mut live = 0;
         for collected in self.in_key_order() {
             live += u64::from(collected.version.is_some());
-            let key = collected.key(&self.key_bytes);
+            let key = collected.key(&self.long_keys);
             let body = buffers.pack(collected, key, &mut chunks);
             heads.push(Entry { key, body });
         }
@@ -191,19 +252,20 @@ impl IndexBuilder {
     /// All keys, sorted by what follows the bytes that they have in common: sixteen bytes of that are compared as a
     /// number, without a look at the key.
     fn in_key_order(&self) -> impl Iterator<Item = &Collected> {
-        let key = |collected: &Collected| collected.key(&self.key_bytes);
-        let first = self.keys.first().map_or(&[][..], key);
+        let long_keys = &*self.long_keys;
+        let first = self.keys.first().map_or(&[][..], |first| first.key(long_keys));
         let common = self.keys.iter().fold(first, |common, collected| {
-            let equal = common.iter().zip(key(collected)).take_while(|(a, b)| a == b).count();
+            let equal = common.iter().zip(collected.key(long_keys)).take_while(|(a, b)| a == b).count();
             common.get(..equal).unwrap_or_default()
         });
         let prefix = |collected: &Collected| {
             let mut bytes = [0; 16];
-            bytes.iter_mut().zip(key(collected).iter().skip(common.len())).for_each(|(to, from)| *to = *from);
+            let tail = collected.key(long_keys).iter().skip(common.len());
+            bytes.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
             u128::from_be_bytes(bytes)
         };
         let mut order: Vec<(u128, &Collected)> = self.keys.iter().map(|each| (prefix(each), each)).collect();
-        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))));
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.key(long_keys).cmp(b.1.key(long_keys))));
         order.into_iter().map(|(_, collected)| collected)
     }
 }
