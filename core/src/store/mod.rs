@@ -19,6 +19,7 @@ mod tests;
 mod txn;
 mod txn_types;
 mod write;
+mod writer;
 
 pub use compact::Compaction;
 pub use entry::{Entry, RangeResult};
@@ -30,6 +31,7 @@ pub use status::{CheckReport, CompactionProgress, Status};
 pub use txn::Txn;
 pub use txn_types::{Compare, CompareNumber, CompareValue, Op, OpOutcome, ReadOp, TxnOutcome};
 pub use write::{Deleted, Written};
+pub use writer::Writer;
 
 use background::Background;
 

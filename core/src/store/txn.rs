@@ -6,6 +6,7 @@ use core::cmp::Ordering;
 use super::Store;
 use super::entry::Entry;
 use super::keys::Keys;
+use super::options::Durability;
 use super::reader::RangeRequest;
 use super::txn_types::{Compare, Op, OpOutcome, ReadOp, Target, TxnOutcome};
 use super::write::{Ready, Writing};
@@ -31,19 +32,17 @@ use crate::storage::Storage;
 #[must_use = "a transaction does nothing until it is committed"]
 pub struct Txn<'a, S: Storage> {
     store: &'a mut Store<S>,
+    durability: Durability,
     compares: Vec<Compare>,
     then: Vec<Op>,
     otherwise: Vec<Op>,
 }
 
-impl<S: Storage> Store<S> {
-    /// Begins to describe a transaction.
-    pub fn txn(&mut self) -> Txn<'_, S> {
-        Txn { store: self, compares: Vec::new(), then: Vec::new(), otherwise: Vec::new() }
+impl<'a, S: Storage> Txn<'a, S> {
+    pub(super) fn new(store: &'a mut Store<S>, durability: Durability) -> Self {
+        Self { store, durability, compares: Vec::new(), then: Vec::new(), otherwise: Vec::new() }
     }
-}
 
-impl<S: Storage> Txn<'_, S> {
     /// Adds a condition. All conditions see the state before the transaction.
     pub fn when(mut self, compare: Compare) -> Self {
         self.compares.push(compare);
@@ -69,7 +68,7 @@ impl<S: Storage> Txn<'_, S> {
     /// [`Error::DuplicateKey`], [`Error::Compacted`], [`Error::FutureRevision`], [`Error::Corrupt`] with nothing changed;
     /// [`Error::Storage`] if the storage fails, after which the store refuses to write.
     pub fn commit(self) -> Result<TxnOutcome> {
-        let Self { store, compares, then, otherwise } = self;
+        let Self { store, durability, compares, then, otherwise } = self;
         store.check_sizes(&[compares.len(), then.len(), otherwise.len()])?;
         compares.iter().try_for_each(|compare| store.check_keys(&compare.keys))?;
         store.check_branch(&then)?;
@@ -77,7 +76,7 @@ impl<S: Storage> Txn<'_, S> {
         let succeeded = store.all_hold(&compares)?;
         let branch = if succeeded { then } else { otherwise };
         store.check_revisions(&branch)?;
-        let outcomes = store.run_branch(&branch)?;
+        let outcomes = store.run_branch(&branch, durability)?;
         Ok(TxnOutcome { succeeded, revision: store.revision(), outcomes })
     }
 }
@@ -149,7 +148,7 @@ impl<S: Storage> Store<S> {
         Ok(true)
     }
 
-    fn run_branch(&mut self, branch: &[Op]) -> Result<Vec<OpOutcome>> {
+    fn run_branch(&mut self, branch: &[Op], durability: Durability) -> Result<Vec<OpOutcome>> {
         let writes = branch.iter().any(|op| !matches!(op, Op::Read(_)));
         if !writes {
             return branch.iter().map(|op| self.read_op(op)).collect();
@@ -174,7 +173,7 @@ impl<S: Storage> Store<S> {
             };
             outcomes.extend(outcome);
         }
-        self.end_write(writing)?;
+        self.end_write(writing, durability)?;
         Ok(outcomes)
     }
 

@@ -49,39 +49,25 @@ pub(super) struct Writing {
 }
 
 impl<S: Storage> Store<S> {
-    /// Writes a value under a key. With [`Durability::Strict`] it is durable when this returns. Costs a lookup and an
-    /// insert in the index.
-    ///
-    /// # Errors
-    /// [`Error::EmptyKey`], [`Error::KeyTooLarge`], [`Error::ValueTooLarge`] with nothing changed; [`Error::Storage`] if
-    /// the storage fails, after which the store refuses to write.
-    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Written> {
-        let (key, value) = (key.as_ref(), value.as_ref());
+    pub(super) fn put_with(&mut self, durability: Durability, key: &[u8], value: &[u8]) -> Result<Written> {
         self.check_key(key)?;
         self.check_value(value)?;
         let mut writing = self.begin_write()?;
         let room = Records::make_room(&mut self.pager, key, value);
         let room = self.noting_failure(room)?;
         self.make(Ready::Put { key, value, room }, &mut writing);
-        self.end_write(writing)?;
+        self.end_write(writing, durability)?;
         Ok(Written { revision: self.revision() })
     }
 
-    /// Deletes one key or an interval. The keys' history stays readable until it is compacted. A delete that finds nothing
-    /// takes no revision.
-    ///
-    /// # Errors
-    /// [`Error::EmptyKey`] with nothing changed; [`Error::Storage`] if the storage fails, after which the store
-    /// refuses to write.
-    pub fn delete(&mut self, keys: impl Into<Keys>) -> Result<Deleted> {
-        let keys = keys.into();
-        self.check_keys(&keys)?;
+    pub(super) fn delete_with(&mut self, durability: Durability, keys: &Keys) -> Result<Deleted> {
+        self.check_keys(keys)?;
         let mut writing = self.begin_write()?;
-        let ready = self.ready_deletes(&keys);
+        let ready = self.ready_deletes(keys);
         let ready = self.noting_failure(ready)?;
         let deleted = ready.len() as u64;
         ready.into_iter().for_each(|change| self.make(change, &mut writing));
-        self.end_write(writing)?;
+        self.end_write(writing, durability)?;
         Ok(Deleted { revision: self.revision(), deleted })
     }
 
@@ -189,16 +175,16 @@ impl<S: Storage> Store<S> {
         writing.sub += 1;
     }
 
-    /// Ends a transaction: if it changed anything the revision is taken, and made durable as the options say.
+    /// Ends a transaction: if it changed anything the revision is taken, and made durable as is asked for.
     ///
     /// # Errors
     /// [`Error::Storage`] if the storage fails.
-    pub(super) fn end_write(&mut self, writing: Writing) -> Result<()> {
+    pub(super) fn end_write(&mut self, writing: Writing, durability: Durability) -> Result<()> {
         if writing.sub == 0 {
             return Ok(());
         }
         self.revision = writing.main;
-        match self.options.durability {
+        match durability {
             Durability::Strict => self.flush().map(|_| ()),
             Durability::Relaxed if self.records.unwritten_leaves() >= MAX_UNWRITTEN_LEAVES => {
                 let written = self.records.commit(&mut self.pager);

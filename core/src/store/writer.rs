@@ -1,0 +1,92 @@
+//! Writing with a durability of one's own choice.
+
+use super::keys::Keys;
+use super::options::Durability;
+use super::txn::Txn;
+use super::write::{Deleted, Written};
+use super::{Options, Store};
+use crate::error::Result;
+use crate::storage::Storage;
+
+/// A store whose writes are made durable as the caller says, whatever its options say. See
+/// [`Store::with_durability`].
+pub struct Writer<'a, S: Storage> {
+    store: &'a mut Store<S>,
+    durability: Durability,
+}
+
+impl<S: Storage> Store<S> {
+    /// Writes with this durability instead of the one in [`Options::durability`].
+    ///
+    /// That is how many writes share one sync: make them relaxed, then [`flush`](Store::flush), and tell their callers that they are
+    /// durable when it returns. A strict write makes all earlier ones durable too.
+    ///
+    /// ```
+    /// # use palimpsest_kv::{Durability, Options, Store, storage::MemoryStorage};
+    /// let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+    /// for number in 0..100 {
+    ///     store.with_durability(Durability::Relaxed).put(format!("key{number}"), "value")?;
+    /// }
+    /// assert!(store.durable_revision() < store.revision());
+    /// store.flush()?;
+    /// assert_eq!(store.durable_revision(), store.revision());
+    /// # Ok::<(), palimpsest_kv::Error>(())
+    /// ```
+    pub fn with_durability(&mut self, durability: Durability) -> Writer<'_, S> {
+        Writer { store: self, durability }
+    }
+
+    fn writer(&mut self) -> Writer<'_, S> {
+        let Options { durability, .. } = self.options;
+        self.with_durability(durability)
+    }
+
+    /// Writes a value under a key. With [`Durability::Strict`] it is durable when this returns. Costs a lookup and an
+    /// insert in the index.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`](crate::Error::EmptyKey), [`Error::KeyTooLarge`](crate::Error::KeyTooLarge),
+    /// [`Error::ValueTooLarge`](crate::Error::ValueTooLarge) with nothing changed; [`Error::Storage`](crate::Error::Storage) if
+    /// the storage fails, after which the store refuses to write.
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Written> {
+        self.writer().put(key, value)
+    }
+
+    /// Deletes one key or an interval. The keys' history stays readable until it is compacted. A delete that finds nothing
+    /// takes no revision.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`](crate::Error::EmptyKey) with nothing changed; [`Error::Storage`](crate::Error::Storage) if the storage
+    /// fails, after which the store refuses to write.
+    pub fn delete(&mut self, keys: impl Into<Keys>) -> Result<Deleted> {
+        self.writer().delete(keys)
+    }
+
+    /// Begins to describe a transaction.
+    pub fn txn(&mut self) -> Txn<'_, S> {
+        self.writer().txn()
+    }
+}
+
+impl<'a, S: Storage> Writer<'a, S> {
+    /// As [`Store::put`].
+    ///
+    /// # Errors
+    /// As [`Store::put`].
+    pub fn put(self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Written> {
+        self.store.put_with(self.durability, key.as_ref(), value.as_ref())
+    }
+
+    /// As [`Store::delete`].
+    ///
+    /// # Errors
+    /// As [`Store::delete`].
+    pub fn delete(self, keys: impl Into<Keys>) -> Result<Deleted> {
+        self.store.delete_with(self.durability, &keys.into())
+    }
+
+    /// As [`Store::txn`].
+    pub fn txn(self) -> Txn<'a, S> {
+        Txn::new(self.store, self.durability)
+    }
+}
