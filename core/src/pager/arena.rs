@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::freelist::Freelist;
 use super::log::Log;
@@ -33,6 +34,10 @@ pub(crate) struct Pager<S> {
     pub(super) trusted_slot: u32,
     /// The storage's length in pages at the last sync.
     pub(super) durable_pages: u32,
+    /// The newest commit that is surely durable.
+    pub(super) durable_commit: u64,
+    /// While the store is opened: the newest meta slot, if it is not known that it was ever synced.
+    pub(super) unproven_slot: Option<(u32, Vec<u8>)>,
 }
 
 impl<S: Storage> Pager<S> {
@@ -149,6 +154,7 @@ impl<S: Storage> Pager<S> {
     pub(crate) fn sync(&mut self) -> Result<()> {
         self.pages.sync()?;
         self.durable_pages = self.space.pages();
+        self.durable_commit = self.log.commit;
         Ok(())
     }
 

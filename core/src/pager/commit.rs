@@ -1,21 +1,18 @@
-//! Writing commits to the log, and following it when a store is opened.
+//! Writing commits to the log.
 
-use alloc::format;
 use alloc::vec::Vec;
 
-use super::arena::{MAX_GROWTH, Pager};
-use super::log::{Log, LogEntry, Replayed};
-use super::page::{
-    FLAG_END, FLAG_REWRITE, Header, LogStamp, Page, PageId, PageRef, check_kind, is_sealed, page_mut, seal,
-};
-use crate::error::{Error, PageKind, Result};
+use super::arena::Pager;
+use super::log::{Log, LogEntry};
+use super::page::{FLAG_END, FLAG_REWRITE, LogStamp, Page, PageId, PageRef, page_mut, seal};
+use crate::error::Result;
 use crate::storage::Storage;
 
 impl<S: Storage> Pager<S> {
     /// Writes the pages as one commit, without a sync: stamps and seals them, and answers with their places.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the storage fails or has no room; the log has not moved then.
+    /// [`Error::Storage`](crate::Error::Storage) if the storage fails or has no room; the log has not moved then.
     pub(crate) fn append_commit(&mut self, pages: &mut [(LogEntry, Page)]) -> Result<Vec<PageRef>> {
         let mut places = alloc::vec![self.log.next];
         for _ in 0..pages.len() {
@@ -23,6 +20,7 @@ impl<S: Storage> Pager<S> {
             places.push(self.allocate_near(last)?);
         }
         let commit = self.log.commit + 1;
+        let unsynced = self.log.commit.saturating_sub(self.durable_commit);
         let mut previous = self.log.previous;
         let mut refs = Vec::with_capacity(pages.len());
         let count = pages.len();
@@ -31,7 +29,8 @@ impl<S: Storage> Pager<S> {
             let end = if at + 1 == count { FLAG_END } else { 0 };
             let rewrite = if *entry == LogEntry::Rewrite { FLAG_REWRITE } else { 0 };
             let file_pages = self.durable_pages;
-            LogStamp { flags: end | rewrite, next, commit, previous, file_pages }.apply(page_mut(page));
+            LogStamp { flags: end | rewrite, next, commit, previous, file_pages, unsynced }
+                .apply(page_mut(page));
             previous = seal(page, self.pages.store_id(), place);
             refs.push(PageRef { page: place.get(), checksum: previous });
         }
@@ -70,81 +69,5 @@ impl<S: Storage> Pager<S> {
             Some(place) => self.pages.write_raw(place, run),
             None => Ok(()),
         }
-    }
-
-    /// Reads the commit that follows the log's end, if it is there whole. It becomes part of the log by [`Pager::accept`].
-    ///
-    /// # Errors
-    /// [`Error::Storage`] if the storage fails to read what it holds.
-    pub(crate) fn next_commit(&self) -> Result<Option<Vec<Replayed>>> {
-        let mut found: Vec<Replayed> = Vec::new();
-        let mut at = self.log.next;
-        let mut previous = self.log.previous;
-        // A commit has at most as many pages as there are; more would be a circle.
-        for _ in 0..self.space.pages().saturating_add(1) {
-            let Some(page) = self.pages.load_unverified(at)? else { return Ok(None) };
-            let header = Header::of(&page);
-            let is_next = is_sealed(&page, self.pages.store_id(), at)
-                && check_kind(&page, at, PageKind::Leaf).is_ok()
-                && header.commit() == self.log.commit + 1
-                && header.previous() == previous;
-            if !is_next {
-                return Ok(None);
-            }
-            previous = header.checksum();
-            let entry = if header.flags() & FLAG_REWRITE == 0 { LogEntry::Leaf } else { LogEntry::Rewrite };
-            let is_end = header.flags() & FLAG_END != 0;
-            let place = PageRef { page: at.get(), checksum: previous };
-            at = header.next();
-            found.push(Replayed { entry, place, page });
-            if is_end {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Makes a commit found by [`Pager::next_commit`] part of the log.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if the storage is shorter than it was when the commit was written.
-    pub(crate) fn accept(&mut self, commit: &[Replayed]) -> Result<()> {
-        for replayed in commit {
-            self.space.claim(PageId::new(replayed.place.page));
-        }
-        let Some(last) = commit.last() else { return Ok(()) };
-        let header = Header::of(&last.page);
-        self.check_length(header.file_pages(), last.place.page)?;
-        let superseded =
-            self.log.superseded + commit.iter().filter(|page| page.entry == LogEntry::Rewrite).count();
-        let pages = self.log.pages + commit.len();
-        self.log = Log {
-            next: header.next(),
-            previous: header.checksum(),
-            commit: header.commit(),
-            pages,
-            superseded,
-        };
-        Ok(())
-    }
-
-    /// Ends the following of the log: claims the place of the next commit, and makes durable what was found, since the
-    /// next commit relies on it.
-    ///
-    /// # Errors
-    /// [`Error::Storage`] if the sync fails, [`Error::Corrupt`] if the log names an impossible place.
-    pub(crate) fn end_of_log(&mut self) -> Result<()> {
-        let next = self.log.next;
-        if next.get() >= self.space.pages().saturating_add(MAX_GROWTH) {
-            let what =
-                format!("the log goes on at page {}, and there are {}", next.get(), self.space.pages());
-            return Err(Error::corrupt(next.get(), PageKind::Leaf, what));
-        }
-        // A crash can undo the storage's growth and leave the commit that was written after it.
-        while next.get() >= self.space.pages() {
-            self.grow()?;
-        }
-        self.space.claim(next);
-        if self.log.pages > 0 { self.sync() } else { Ok(()) }
     }
 }

@@ -32,6 +32,17 @@ struct Found {
     meta: Meta,
     identity: Identity,
     slot: u32,
+    sector: Vec<u8>,
+    proof: Proof,
+}
+
+/// Whether what a meta slot says is surely durable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// The other slot says the same, and is only ever written after the first was synced.
+    BothSlots,
+    /// It may be that the sync which was to make it durable failed.
+    None,
 }
 
 impl<S: Storage> Pager<S> {
@@ -45,7 +56,10 @@ impl<S: Storage> Pager<S> {
         match find_meta(&storage)? {
             Some(found) => {
                 let pages = Pages::new(storage, found.identity, cache_bytes)?;
-                let (pager, root) = Self::open_found(pages, found.meta, found.slot)?;
+                let (mut pager, root) = Self::open_found(pages, found.meta, found.slot)?;
+                if found.proof == Proof::None {
+                    pager.unproven_slot = Some((found.slot, found.sector));
+                }
                 Ok((pager, (!root.is_empty()).then_some(root)))
             }
             None => {
@@ -68,6 +82,8 @@ impl<S: Storage> Pager<S> {
             checkpoint: meta.checkpoint,
             trusted_slot: slot,
             durable_pages: meta.pages,
+            durable_commit: meta.log.commit,
+            unproven_slot: None,
         };
         if meta.checkpoint > 0 {
             pager.check_length(meta.pages, slot)?;
@@ -122,7 +138,7 @@ fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
     let first_error = match first {
         Ok((meta, identity)) => {
             let second = read_second(storage, len, identity.page_bytes)?;
-            let first = Found { meta, identity, slot: 0 };
+            let first = Found { meta, identity, slot: 0, sector, proof: Proof::None };
             return Ok(Some(newer(first, second)));
         }
         Err(error) => error,
@@ -149,6 +165,11 @@ fn newer(first: Found, second: Option<Found>) -> Found {
         {
             second
         }
+        Some(second)
+            if second.identity == first.identity && second.meta.checkpoint == first.meta.checkpoint =>
+        {
+            Found { proof: Proof::BothSlots, ..first }
+        }
         _ => first,
     }
 }
@@ -163,7 +184,7 @@ fn read_second<S: Storage>(storage: &S, len: u64, page_bytes: usize) -> Result<O
     storage.read(offset, &mut sector)?;
     match Meta::decode(&sector, 1) {
         Ok((meta, identity)) if identity.page_bytes == page_bytes => {
-            Ok(Some(Found { meta, identity, slot: 1 }))
+            Ok(Some(Found { meta, identity, slot: 1, sector, proof: Proof::None }))
         }
         Err(error @ Error::NewerFormat { .. }) => Err(error),
         Ok(_) | Err(_) => Ok(None),

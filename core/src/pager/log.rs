@@ -6,7 +6,7 @@
 //! the log from the last checkpoint, takes whole commits only, and never takes up pages of a future that a crash undid.
 
 use super::meta::LogStart;
-use super::page::{Page, PageId, PageRef};
+use super::page::{Header, Page, PageId, PageRef};
 
 /// Whether a page of the log begins a leaf or continues one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,4 +46,11 @@ pub(crate) struct Replayed {
     pub(crate) entry: LogEntry,
     pub(crate) place: PageRef,
     pub(crate) page: Page,
+}
+
+impl Replayed {
+    /// The log's page after this one.
+    pub(crate) fn next(&self) -> PageId {
+        Header::of(&self.page).next()
+    }
 }

@@ -18,6 +18,7 @@ mod meta;
 mod page;
 mod pages;
 mod plan;
+mod replay;
 mod space;
 
 pub(crate) use arena::Pager;
@@ -30,4 +31,5 @@ pub(crate) use page::{
     set_used, u16_at, u32_at, u64_at,
 };
 pub(crate) use pages::Pages;
+pub(crate) use replay::{NextCommit, Unproven};
 pub(crate) use space::Hold;

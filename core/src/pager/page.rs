@@ -55,7 +55,11 @@ const PREVIOUS: usize = 24;
 const BASE: usize = 32;
 const USED: usize = 40;
 const LEVEL: usize = 42;
+const UNSYNCED: usize = 43;
 const FILE_PAGES: usize = 44;
+
+/// Stands for so many commits without a sync, or more.
+const MANY_UNSYNCED: u8 = u8::MAX;
 
 /// The kinds a header can name, as stored.
 fn code(kind: PageKind) -> u8 {
@@ -138,6 +142,13 @@ impl<'a> Header<'a> {
         self.0.get(LEVEL).copied().unwrap_or(0)
     }
 
+    /// The newest commit that was durable when this page was written, as far as it says so: it had been synced, so that
+    /// its absence is damage and not the trace of a crash.
+    pub(crate) fn proven_commit(self) -> Option<u64> {
+        let unsynced = self.0.get(UNSYNCED).copied().filter(|unsynced| *unsynced < MANY_UNSYNCED)?;
+        self.commit().checked_sub(1 + u64::from(unsynced))
+    }
+
     /// The storage's length in pages that this page's commit made durable.
     pub(crate) fn file_pages(self) -> u32 {
         u32_at(self.0, FILE_PAGES)
@@ -167,6 +178,8 @@ pub(crate) struct LogStamp {
     pub(crate) commit: u64,
     pub(crate) previous: u64,
     pub(crate) file_pages: u32,
+    /// Commits before this one that were written and not synced.
+    pub(crate) unsynced: u64,
 }
 
 impl LogStamp {
@@ -176,6 +189,7 @@ impl LogStamp {
         put_at(page, COMMIT, &self.commit.to_le_bytes());
         put_at(page, PREVIOUS, &self.previous.to_le_bytes());
         put_at(page, FILE_PAGES, &self.file_pages.to_le_bytes());
+        put_at(page, UNSYNCED, &[u8::try_from(self.unsynced).unwrap_or(MANY_UNSYNCED)]);
     }
 }
 

@@ -10,7 +10,7 @@ use super::{Options, Store};
 use crate::compaction::DeadList;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
-use crate::pager::{MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed};
+use crate::pager::{MAX_ROOT_BYTES, NewStore, NextCommit, PageId, Pager, Replayed, Unproven};
 use crate::records::{Body, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
@@ -103,22 +103,27 @@ impl<S: Storage> Opening<S> {
 
     /// Takes up the commits after the checkpoint, as far as they are whole.
     fn follow_log(&mut self) -> Result<()> {
-        while let Some(commit) = self.pager.next_commit()? {
-            let Some(overflow) = self.overflow_of(&commit)? else { break };
-            self.pager.accept(&commit)?;
-            for page in overflow {
-                self.pager.claim(page);
-            }
+        let mut unproven = Unproven::default();
+        let missing = loop {
+            let commit = match self.pager.next_commit()? {
+                NextCommit::Whole(commit) => commit,
+                NextCommit::Missing(page) => break page,
+            };
+            let Some(overflow) = self.overflow_of(&commit)? else {
+                break commit.last().map_or(PageId::new(0), Replayed::next);
+            };
+            self.pager.accept(&commit, overflow, &mut unproven)?;
             for replayed in &commit {
                 self.take_system_records(replayed)?;
             }
             self.records.replay(&mut self.pager, commit)?;
             self.revision = self.revision.max(self.records.last().main);
-        }
-        self.pager.end_of_log()
+        };
+        self.pager.check_end_of_log(missing)?;
+        self.pager.end_of_log(unproven)
     }
 
-    /// The overflow pages that a commit's new records use, `None` if one of them was not written whole: the commit was
+    /// The overflow pages that a commit's new records use, `None` if one of them is not there whole: the commit was
     /// not durable then.
     fn overflow_of(&self, commit: &[Replayed]) -> Result<Option<Vec<PageId>>> {
         let mut found = Vec::new();
