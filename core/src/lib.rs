@@ -82,6 +82,8 @@ pub mod limits;
 mod pager;
 mod records;
 mod revision;
+#[cfg_attr(feature = "sabotage", doc(hidden))]
+pub mod sabotage;
 mod scheduler;
 pub mod storage;
 mod store;

@@ -11,6 +11,7 @@ use crate::error::{Error, PageKind, Result};
 use crate::pager::{Page, PageId};
 use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, capacity, damaged, with_key};
 use crate::revision::Position;
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// A part of a compaction's chunk: leaves that will go, and leaves that will stand in their place.
@@ -137,12 +138,17 @@ impl Rewrite {
         let pages = parts.pager.pages();
         let (index, revision) = (&mut *parts.index, self.revision);
         with_key(pages, &record.body, |key| index.compact_key(key, revision))?;
-        self.overflow.extend(Records::overflow_pages(pages, &record.body)?);
+        if !sabotaged!(OverflowLeaked) {
+            self.overflow.extend(Records::overflow_pages(pages, &record.body)?);
+        }
         self.removed += 1;
         Ok(())
     }
 
     fn keep<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
+        if sabotaged!(OverflowFreedAlive) {
+            self.overflow.extend(Records::overflow_pages(parts.pager.pages(), &record.body)?);
+        }
         if self.out.append(record) == Fit::Full {
             self.write_out(parts)?;
             let fit = self.out.append(record);

@@ -12,6 +12,7 @@ use super::pages::Pages;
 use super::space::{Hold, Space};
 use crate::checksum::checksum;
 use crate::error::{Error, PageKind, Result};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// Pages to add at once when the storage must grow: a thirty-second of what is there, within these bounds. Growing ahead
@@ -152,7 +153,9 @@ impl<S: Storage> Pager<S> {
     /// # Errors
     /// [`Error::Storage`] if that is not certain.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        self.pages.sync()?;
+        if !sabotaged!(SyncSkipped) {
+            self.pages.sync()?;
+        }
         self.durable_pages = self.space.pages();
         self.durable_commit = self.log.commit;
         Ok(())
@@ -223,7 +226,7 @@ impl<S: Storage> Pager<S> {
     /// Checks that the storage is as long as it was when something was made durable.
     pub(super) fn check_length(&self, pages: u32, page: u32) -> Result<()> {
         let there = self.pages.storage_bytes()?;
-        if u64::from(pages) * self.page_bytes() as u64 > there {
+        if u64::from(pages) * self.page_bytes() as u64 > there && !sabotaged!(LengthUnchecked) {
             let what =
                 format!("the storage was {pages} pages long and has {there} bytes now: it was cut off");
             return Err(Error::corrupt(page, PageKind::Meta, what));

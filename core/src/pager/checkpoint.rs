@@ -17,6 +17,7 @@ use super::meta::{LogStart, Meta};
 use super::page::PageId;
 use super::space::Epoch;
 use crate::error::Result;
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// A checkpoint that has begun and is not yet durable.
@@ -65,8 +66,11 @@ impl<S: Storage> Pager<S> {
         let number = self.checkpoint + 1;
         let freelist = checkpoint.plan.root;
         let meta = Meta { checkpoint: number, pages: checkpoint.pages, freelist, log: checkpoint.log, root };
-        self.sync()?;
-        let first = 1 - self.trusted_slot;
+        if !sabotaged!(MetaBeforeData) {
+            self.sync()?;
+        }
+        let first =
+            if sabotaged!(TrustedSlotOverwritten) { self.trusted_slot } else { 1 - self.trusted_slot };
         self.write_meta(&meta, first)?;
         self.sync()?;
         self.checkpoint = number;

@@ -18,6 +18,7 @@ use super::pages::Pages;
 use super::space::Space;
 use crate::error::{Error, Result};
 use crate::limits::{MAX_PAGE_BYTES, MIN_PAGE_BYTES};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// What a store is made with if there is none yet.
@@ -150,7 +151,8 @@ fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
         }
         page_bytes *= 2;
     }
-    if len <= META_BYTES as u64 && is_unfinished(&sector) { Ok(None) } else { Err(first_error) }
+    let is_unfinished = is_unfinished(&sector) && !sabotaged!(CreationRefused);
+    if len <= META_BYTES as u64 && is_unfinished { Ok(None) } else { Err(first_error) }
 }
 
 /// Whether a lone sector may be what a crash left of creating a store: its checksum, which comes last, is not there.

@@ -12,6 +12,7 @@ use super::arena::{MAX_GROWTH, Pager};
 use super::log::{Log, LogEntry, Replayed};
 use super::page::{FLAG_END, FLAG_REWRITE, Header, Page, PageId, PageRef, check_kind, is_sealed, page_mut};
 use crate::error::{Error, PageKind, Result};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// Pages after a missing one that are looked at for a commit that must have come later.
@@ -54,13 +55,13 @@ impl<S: Storage> Pager<S> {
             let header = Header::of(&page);
             let is_next = self.is_log_page(&page, at)
                 && header.commit() == self.log.commit + 1
-                && header.previous() == previous;
+                && (header.previous() == previous || sabotaged!(PredecessorUnchecked));
             if !is_next {
                 break;
             }
             previous = header.checksum();
             let entry = if header.flags() & FLAG_REWRITE == 0 { LogEntry::Leaf } else { LogEntry::Rewrite };
-            let is_end = header.flags() & FLAG_END != 0;
+            let is_end = header.flags() & FLAG_END != 0 || sabotaged!(CommitEndIgnored);
             let place = PageRef { page: at.get(), checksum: previous };
             at = header.next();
             found.push(Replayed { entry, place, page });
@@ -123,7 +124,8 @@ impl<S: Storage> Pager<S> {
         let near = (0..=NEIGHBOURS).map(|distance| PageId::new(missing.get().saturating_add(distance)));
         for place in next.into_iter().chain(near) {
             let Some(page) = self.pages.load_unverified(place)? else { continue };
-            if self.is_log_page(&page, place) && Header::of(&page).proven_commit() >= Some(lost) {
+            let is_proven = self.is_log_page(&page, place) && Header::of(&page).proven_commit() >= Some(lost);
+            if is_proven && !sabotaged!(LostCommitIgnored) {
                 let what =
                     format!("commit {lost} is not there whole, and page {} says it was durable", place.get());
                 return Err(Error::corrupt(missing.get(), PageKind::Leaf, what));
@@ -150,8 +152,11 @@ impl<S: Storage> Pager<S> {
         }
         self.space.claim(next);
         let unproven_slot = self.unproven_slot.take();
-        if unproven.commits.is_empty() && unproven_slot.is_none() {
+        if (unproven.commits.is_empty() && unproven_slot.is_none()) || sabotaged!(RecoveredLogNotSynced) {
             return Ok(());
+        }
+        if sabotaged!(RecoveredLogNotRewritten) {
+            return self.sync();
         }
         for commit in unproven.commits {
             commit.log.iter().try_for_each(|(place, page)| self.pages.write_raw(*place, page))?;

@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use super::bitmap::Bitmap;
 use super::meta::META_PAGES;
 use super::page::PageId;
+use crate::sabotage::sabotaged;
 use crate::sync::Mutex;
 
 /// A stretch of time between two snapshots or checkpoints. A snapshot taken in epoch `e` can reach pages that are freed
@@ -164,7 +165,8 @@ impl Space {
     /// The page after `page` if it is free, now used.
     pub(super) fn allocate_after(&mut self, page: PageId) -> Option<PageId> {
         let next = page.next();
-        let is_free = next.get() < self.pages && !self.taken.contains(next.get());
+        let is_taken = self.taken.contains(next.get()) && !sabotaged!(AllocatedTwice);
+        let is_free = next.get() < self.pages && !is_taken;
         is_free.then(|| {
             self.claim(next);
             next
@@ -210,8 +212,10 @@ impl Space {
     /// Frees what nothing holds any more. Answers with those pages, so that the cache can forget them.
     pub(super) fn release(&mut self) -> Vec<PageId> {
         let mut released = Vec::new();
-        let Some(durable) = self.durable else { return released };
-        let limit = self.readers.oldest().map_or(durable, |oldest| oldest.min(durable));
+        let durable = if sabotaged!(PendingReusedEarly) { Some(Epoch::MAX) } else { self.durable };
+        let Some(durable) = durable else { return released };
+        let oldest = self.readers.oldest().filter(|_| !sabotaged!(SnapshotIgnored));
+        let limit = oldest.map_or(durable, |oldest| oldest.min(durable));
         while let Some((_, page)) = self.pending.pop_front_if(|(epoch, _)| *epoch <= limit) {
             self.taken.remove(page.get());
             self.taken_count -= 1;

@@ -12,6 +12,7 @@ use crate::limits::{CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_S
 use crate::pager::{Checkpoint, Progress};
 use crate::records::Frozen;
 use crate::revision::Revision;
+use crate::sabotage::sabotaged;
 use crate::scheduler::{Budget, Clock, Deadline, Next, Time};
 use crate::storage::Storage;
 
@@ -194,7 +195,7 @@ impl<S: Storage> Store<S> {
             records: None,
             revision: self.revision,
             scheduled: self.compacted,
-            finished: finishes.or(self.finished),
+            finished: if sabotaged!(FinishedTooEarly) { self.compacted } else { finishes.or(self.finished) },
         };
         self.background.checkpoint = Some(Running { pager, records, root, finishes });
         Ok(())

@@ -13,6 +13,7 @@ use crate::index::{Index, IndexBuilder, Loaded};
 use crate::pager::{MAX_ROOT_BYTES, NewStore, NextCommit, PageId, Pager, Replayed, Unproven};
 use crate::records::{Body, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
 use crate::revision::{Position, Revision};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// What a checkpoint remembers of the store.
@@ -118,6 +119,9 @@ impl<S: Storage> Opening<S> {
             }
             self.records.replay(&mut self.pager, commit)?;
             self.revision = self.revision.max(self.records.last().main);
+            if sabotaged!(LogFollowedOnce) {
+                break PageId::new(u32::MAX);
+            }
         };
         self.pager.check_end_of_log(missing)?;
         self.pager.end_of_log(unproven)
@@ -146,7 +150,9 @@ impl<S: Storage> Opening<S> {
     fn take_system_records(&mut self, replayed: &Replayed) -> Result<()> {
         for record in Leaf::of(&replayed.page).records() {
             let record = record.map_err(damaged(replayed.place.page))?;
-            if let Body::System(SystemRecord::CompactionScheduled(revision)) = record.body {
+            if let Body::System(SystemRecord::CompactionScheduled(revision)) = record.body
+                && !sabotaged!(ScheduledForgotten)
+            {
                 self.scheduled = self.scheduled.max(Some(revision));
             }
         }
@@ -164,18 +170,19 @@ impl<S: Storage> Opening<S> {
         let twice = pages.array_windows().find(|[one, other]| one == other).map(|[page, _]| *page);
         let free = || pages.iter().copied().find(|page| !self.pager.is_used(*page));
         match twice.or_else(free) {
-            Some(page) => {
+            Some(page) if !sabotaged!(FreelistTrusted) => {
                 let what = "it is reached twice, or by a tree and not by the freelist";
                 Err(Error::corrupt(page.get(), PageKind::Freelist, what))
             }
-            None => Ok(()),
+            Some(_) | None => Ok(()),
         }
     }
 
     fn finish(self, options: Options) -> Result<Store<S>> {
         self.check_pages()?;
         let loaded = load_index(&self.pager, &self.records)?;
-        let revision = self.revision.max(loaded.newest).max(self.scheduled.unwrap_or(0));
+        let remembered = if sabotaged!(RevisionFromRecords) { Revision::FIRST.get() } else { self.revision };
+        let revision = remembered.max(loaded.newest).max(self.scheduled.unwrap_or(0));
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         Ok(Store {
             options,
@@ -214,7 +221,7 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records) -> Result<LoadedI
         loaded.newest = record.position.main;
         loaded.records += 1;
         for page in Records::overflow_pages(pager.pages(), &record.body)? {
-            if !pager.is_used(page) {
+            if !pager.is_used(page) && !sabotaged!(FreelistTrusted) {
                 let what = "a record uses it, and the freelist says it is free";
                 return Err(Error::corrupt(page.get(), PageKind::Overflow, what));
             }

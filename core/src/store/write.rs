@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::limits::MAX_UNWRITTEN_LEAVES;
 use crate::records::{Body, Record, Records, Room};
 use crate::revision::{Position, Revision};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// What a put answers.
@@ -164,7 +165,8 @@ impl<S: Storage> Store<S> {
                     Room::LongValue(chain) | Room::LongKey(chain) => Body::LongTombstone { chain },
                 };
                 self.records.append(&Record { position, body });
-                self.dead.push(position, writing.main + 1);
+                let death = if sabotaged!(TombstoneDropped) { writing.main } else { writing.main + 1 };
+                self.dead.push(position, death);
                 Some(replaced)
             }
         };
@@ -184,6 +186,9 @@ impl<S: Storage> Store<S> {
             return Ok(());
         }
         self.revision = writing.main;
+        if sabotaged!(DurableTooEarly) {
+            self.durable_revision = self.revision;
+        }
         match durability {
             Durability::Strict => self.flush().map(|_| ()),
             Durability::Relaxed if self.records.unwritten_leaves() >= MAX_UNWRITTEN_LEAVES => {

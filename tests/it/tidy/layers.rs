@@ -6,7 +6,7 @@ use super::graph::{Crate, Edge};
 use super::{Source, assert_complaints, assert_tidy, sources};
 
 /// The words that everything may use, and that use only one another.
-const WORDS: [&str; 5] = ["error", "revision", "limits", "checksum", "sync"];
+const WORDS: [&str; 6] = ["error", "revision", "limits", "checksum", "sync", "sabotage"];
 
 /// The engine's modules, each with how high it stands. A module uses only lower ones.
 const HEIGHTS: [(&str, u32); 6] =

@@ -1,0 +1,121 @@
+//! Faults that are made on purpose, so that tests can show that they would notice them.
+//!
+//! Each stands at the line of the engine that it breaks, as `sabotaged!(Fault)`. Without the feature `sabotage` that is the constant
+//! `false`, and nothing of it is in the program.
+
+#[cfg(feature = "sabotage")]
+pub use switch::{Sabotage, with};
+
+/// Whether this thread's engine is to be broken in the named way. Costs nothing without the feature `sabotage`.
+#[cfg(feature = "sabotage")]
+macro_rules! sabotaged {
+    ($fault:ident) => {
+        $crate::sabotage::is_active($crate::sabotage::Sabotage::$fault)
+    };
+}
+
+/// Whether this thread's engine is to be broken in the named way: never, without the feature `sabotage`.
+#[cfg(not(feature = "sabotage"))]
+macro_rules! sabotaged {
+    ($fault:ident) => {
+        false
+    };
+}
+
+pub(crate) use sabotaged;
+
+#[cfg(feature = "sabotage")]
+pub(crate) use switch::is_active;
+
+#[cfg(feature = "sabotage")]
+mod switch {
+    use core::cell::Cell;
+
+    /// One way to break the engine.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Sabotage {
+        /// Syncs are not passed on to the storage.
+        SyncSkipped,
+        /// Relaxed writes are reported as durable at once.
+        DurableTooEarly,
+        /// A failed write or sync does not stop later writes.
+        FailureForgotten,
+        /// Freed pages are used again before a checkpoint has let go of them.
+        PendingReusedEarly,
+        /// Freed pages are used again while a snapshot reads them.
+        SnapshotIgnored,
+        /// A page next to another is given out although it is taken.
+        AllocatedTwice,
+        /// Page checksums are not compared.
+        ChecksumUnchecked,
+        /// That a page is the very version its parent names is not checked.
+        ReferenceUnchecked,
+        /// A page's kind is not checked.
+        KindUnchecked,
+        /// Overflow pages are not verified.
+        OverflowUnverified,
+        /// A commit's predecessor is not checked.
+        PredecessorUnchecked,
+        /// Every page of the log is taken for the end of its commit.
+        CommitEndIgnored,
+        /// The log is followed for one commit only.
+        LogFollowedOnce,
+        /// A commit that is missing and was durable once is taken for one that a crash prevented.
+        LostCommitIgnored,
+        /// Commits found in the log are believed to be durable without a sync.
+        RecoveredLogNotSynced,
+        /// Commits found in the log are synced, and not written again.
+        RecoveredLogNotRewritten,
+        /// The storage's length is not compared with what it was.
+        LengthUnchecked,
+        /// The freelist is not compared with what is reachable.
+        FreelistTrusted,
+        /// A checkpoint names its pages before they are synced.
+        MetaBeforeData,
+        /// A checkpoint begins with the only meta slot that is sure to be good.
+        TrustedSlotOverwritten,
+        /// A meta slot's checksum is not compared.
+        MetaChecksumUnchecked,
+        /// What a crash left of creating a store is refused.
+        CreationRefused,
+        /// Opening takes the newest revision from the records that are left.
+        RevisionFromRecords,
+        /// Opening forgets the compactions that the log says were asked for.
+        ScheduledForgotten,
+        /// Any checkpoint declares the running compaction finished.
+        FinishedTooEarly,
+        /// A tombstone dies at its own revision instead of the next.
+        TombstoneDropped,
+        /// Compaction keeps the overflow pages of what it removes.
+        OverflowLeaked,
+        /// Compaction frees the overflow pages of what it keeps.
+        OverflowFreedAlive,
+        /// A range goes on after an entry that could not be read.
+        RangeGoesOnAfterError,
+        /// A read in a transaction may ask for a revision that is compacted.
+        TxnReadsCompacted,
+    }
+
+    std::thread_local! {
+        static ACTIVE: Cell<Option<Sabotage>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn is_active(fault: Sabotage) -> bool {
+        ACTIVE.get() == Some(fault)
+    }
+
+    /// Ends the sabotage, also when the test that is to notice it panics.
+    struct Restore(Option<Sabotage>);
+
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ACTIVE.set(self.0);
+        }
+    }
+
+    /// Runs `work` with the engine of this thread broken in one way.
+    pub fn with<T>(fault: Sabotage, work: impl FnOnce() -> T) -> T {
+        let _restore = Restore(ACTIVE.replace(Some(fault)));
+        work()
+    }
+}
