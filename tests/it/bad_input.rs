@@ -2,7 +2,7 @@
 
 use palimpsest_kv::storage::{FileStorage, MemoryStorage};
 use palimpsest_kv::{Compare, Error, Keys, Op, Options, Revision, Store};
-use palimpsest_kv_tests::disk::Disk;
+use palimpsest_kv_tests::faulty::FaultyStorage;
 
 const KEY_LIMIT: usize = 100;
 const VALUE_LIMIT: usize = 2_000;
@@ -19,7 +19,7 @@ fn options() -> Options {
 }
 
 /// A store at revision 5, compacted to 3.
-fn store(disk: &Disk) -> Store<Disk> {
+fn store(disk: &FaultyStorage) -> Store<FaultyStorage> {
     let mut store = Store::open(disk.clone(), options()).unwrap();
     for value in ["1", "2", "3", "4"] {
         store.put("key", value).unwrap();
@@ -31,10 +31,10 @@ fn store(disk: &Disk) -> Store<Disk> {
 /// The call must be refused with this error, and nothing may have changed.
 #[track_caller]
 fn check<T: std::fmt::Debug>(
-    call: impl FnOnce(&mut Store<Disk>) -> palimpsest_kv::Result<T>,
+    call: impl FnOnce(&mut Store<FaultyStorage>) -> palimpsest_kv::Result<T>,
     expected: Error,
 ) {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = store(&disk);
     let before = (disk.to_bytes(), disk.counts(), store.status().unwrap());
     let error = call(&mut store).expect_err("a bad argument is refused");
@@ -68,7 +68,7 @@ fn a_key_over_the_limit_is_refused() {
     check(|store| store.put(&long, "value"), error());
     check(|store| store.txn().then([Op::put("a", "1"), Op::put(&long, "1")]).commit(), error());
     check(|store| store.txn().otherwise([Op::put(&long, "1")]).commit(), error());
-    let mut store = store(&Disk::new());
+    let mut store = store(&FaultyStorage::new());
     let longest = vec![b'k'; KEY_LIMIT];
     store.put(&longest, "value").unwrap();
     assert_eq!(store.get(&longest).unwrap().unwrap().key(), longest);
@@ -82,7 +82,7 @@ fn a_value_over_the_limit_is_refused() {
     check(|store| store.put("key", &long), error());
     check(|store| store.txn().then([Op::put("a", "1"), Op::put("b", &long)]).commit(), error());
     check(|store| store.txn().otherwise([Op::put("b", &long)]).commit(), error());
-    let mut store = store(&Disk::new());
+    let mut store = store(&FaultyStorage::new());
     let longest = vec![b'v'; VALUE_LIMIT];
     store.put("key", &longest).unwrap();
     assert_eq!(store.get("key").unwrap().unwrap().value(), longest);
@@ -139,7 +139,7 @@ fn a_transaction_with_too_many_operations_is_refused() {
     check(|store| store.txn().otherwise(puts(OPS_LIMIT + 1)).commit(), error());
     let compare = || Compare::version("key").is_greater_than(0);
     check(|store| (0..=OPS_LIMIT).fold(store.txn(), |txn, _| txn.when(compare())).commit(), error());
-    store(&Disk::new())
+    store(&FaultyStorage::new())
         .txn()
         .when(compare())
         .then(puts(OPS_LIMIT))
@@ -166,7 +166,7 @@ fn an_option_outside_its_range_is_refused_by_name() {
         for value in values {
             let mut options = Options::default();
             set(&mut options, *value);
-            let disk = Disk::new();
+            let disk = FaultyStorage::new();
             for refused in [options.validate().err(), Store::open(disk.clone(), options.clone()).err()] {
                 let is_named =
                     matches!(&refused, Some(Error::InvalidOption { option, .. }) if *option == name);
@@ -202,7 +202,7 @@ fn options_at_the_ends_of_their_ranges_are_taken() {
 #[test]
 fn a_failing_disk_fails_the_write_and_leaves_the_store_readable() {
     for healthy in 0..6 {
-        let disk = Disk::new();
+        let disk = FaultyStorage::new();
         let mut store = store(&disk);
         disk.fail_after(healthy);
         let mut written = Vec::new();
@@ -225,7 +225,7 @@ fn a_failing_disk_fails_the_write_and_leaves_the_store_readable() {
             "what was acknowledged is durable"
         );
         drop(store);
-        let again = Store::open(Disk::from_bytes(&disk.to_bytes()), options()).unwrap();
+        let again = Store::open(FaultyStorage::from_bytes(&disk.to_bytes()), options()).unwrap();
         assert!(again.revision() >= durable && again.revision().get() <= durable.get() + 1);
         again.check().unwrap();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use palimpsest_kv::storage::Storage;
 use palimpsest_kv::{Budget, Durability, Error, Keys, Next, Options, Revision, Store};
 use palimpsest_kv_tests::action::Found;
-use palimpsest_kv_tests::disk::{Counts, Disk};
+use palimpsest_kv_tests::faulty::{Counts, FaultyStorage};
 use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
 
@@ -13,7 +13,7 @@ fn options() -> Options {
     Options { page_bytes: 512, cache_bytes: 0, store_id: Some(1), ..Options::default() }
 }
 
-fn open(disk: &Disk) -> Store<Disk> {
+fn open(disk: &FaultyStorage) -> Store<FaultyStorage> {
     Store::open(disk.clone(), options()).unwrap()
 }
 
@@ -22,7 +22,7 @@ fn key(number: usize) -> String {
 }
 
 /// Puts keys by their numbers, all in one revision each hundred, with values that tell the round.
-fn put_all(store: &mut Store<Disk>, numbers: impl IntoIterator<Item = usize>, round: &str) {
+fn put_all(store: &mut Store<FaultyStorage>, numbers: impl IntoIterator<Item = usize>, round: &str) {
     let numbers: Vec<usize> = numbers.into_iter().collect();
     for some in numbers.chunks(100) {
         let puts =
@@ -32,7 +32,7 @@ fn put_all(store: &mut Store<Disk>, numbers: impl IntoIterator<Item = usize>, ro
 }
 
 /// A store with so many live records, of which every so manieth has a dead one before it.
-fn store_with(disk: &Disk, live: usize, one_dead_in: usize) -> Store<Disk> {
+fn store_with(disk: &FaultyStorage, live: usize, one_dead_in: usize) -> Store<FaultyStorage> {
     let mut store = open(disk);
     put_all(&mut store, 0..live, "first");
     put_all(&mut store, (0..live).step_by(one_dead_in), "second");
@@ -40,16 +40,16 @@ fn store_with(disk: &Disk, live: usize, one_dead_in: usize) -> Store<Disk> {
     store
 }
 
-fn finish(store: &mut Store<Disk>) {
+fn finish(store: &mut Store<FaultyStorage>) {
     run_until_idle(store, &SimClock::ticking(1), Budget::millis(2));
 }
 
-fn contents(store: &Store<Disk>, revision: u64) -> Vec<Found> {
+fn contents(store: &Store<FaultyStorage>, revision: u64) -> Vec<Found> {
     store.range(Keys::all()).at(revision).collect().unwrap().entries.iter().map(Found::from).collect()
 }
 
 /// Everything that can still be read, revision by revision.
-fn everything(store: &Store<Disk>) -> Vec<Vec<Found>> {
+fn everything(store: &Store<FaultyStorage>) -> Vec<Vec<Found>> {
     let oldest = store.compacted().map_or(1, Revision::get).max(1);
     (oldest..=store.revision().get()).map(|revision| contents(store, revision)).collect()
 }
@@ -57,7 +57,7 @@ fn everything(store: &Store<Disk>) -> Vec<Vec<Found>> {
 #[test]
 fn asking_for_a_compaction_costs_the_same_whatever_there_is_to_remove() {
     let cost = |live: usize| {
-        let disk = Disk::new();
+        let disk = FaultyStorage::new();
         let mut store = store_with(&disk, live, 1);
         let before = disk.counts();
         store.compact(store.revision()).unwrap();
@@ -73,7 +73,7 @@ fn asking_for_a_compaction_costs_the_same_whatever_there_is_to_remove() {
 
 #[test]
 fn earlier_revisions_are_refused_as_soon_as_compaction_is_asked_for() {
-    let mut store = store_with(&Disk::new(), 300, 1);
+    let mut store = store_with(&FaultyStorage::new(), 300, 1);
     let revision = store.revision();
     let requested = Revision::new(revision.get() - 1);
     assert!(store.read_at(requested).is_ok());
@@ -88,7 +88,7 @@ fn earlier_revisions_are_refused_as_soon_as_compaction_is_asked_for() {
 
 #[test]
 fn a_snapshot_reads_on_while_its_records_are_compacted_and_free_pages_are_written() {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = store_with(&disk, 500, 2);
     let old = Revision::new(4);
     let then = contents(&store, old.get());
@@ -98,7 +98,7 @@ fn a_snapshot_reads_on_while_its_records_are_compacted_and_free_pages_are_writte
         put_all(&mut store, 0..500, round);
         store.compact(store.revision()).unwrap();
         finish(&mut store);
-        let read = |snapshot: &palimpsest_kv::Snapshot<Disk>| -> Vec<Found> {
+        let read = |snapshot: &palimpsest_kv::Snapshot<FaultyStorage>| -> Vec<Found> {
             snapshot.range(Keys::all()).iter().unwrap().map(|entry| Found::from(&entry.unwrap())).collect()
         };
         assert_eq!(read(&early), then);
@@ -117,7 +117,7 @@ fn a_snapshot_reads_on_while_its_records_are_compacted_and_free_pages_are_writte
 
 #[test]
 fn a_chunk_removes_about_the_batch_limit_and_then_pauses() {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     drop(store_with(&disk, 2_000, 1));
     let limited =
         Options { compaction_batch_limit: 50, compaction_pause: Duration::from_millis(7), ..options() };
@@ -150,7 +150,7 @@ fn a_chunk_removes_about_the_batch_limit_and_then_pauses() {
 
 #[test]
 fn a_run_ends_with_its_budget_and_does_a_bounded_amount_of_work() {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = store_with(&disk, 5_000, 1);
     store.compact(store.revision()).unwrap();
     let clock = SimClock::ticking(100);
@@ -182,7 +182,7 @@ fn a_run_ends_with_its_budget_and_does_a_bounded_amount_of_work() {
 
 /// The reads and writes of a compaction from being asked for to being durable.
 fn cost_of_compacting(live: usize, dead: impl IntoIterator<Item = usize>) -> u64 {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = open(&disk);
     put_all(&mut store, 0..live, "first");
     put_all(&mut store, dead, "second");
@@ -213,7 +213,7 @@ fn a_compaction_costs_what_is_dead_and_not_what_lives() {
 
 #[test]
 fn freed_pages_are_written_again_before_the_file_grows() {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = open(&disk);
     let mut lengths = Vec::new();
     for round in 0..30 {
@@ -234,7 +234,7 @@ fn freed_pages_are_written_again_before_the_file_grows() {
 
 #[test]
 fn what_a_compaction_freed_takes_the_next_writes() {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = store_with(&disk, 3_000, 1);
     store.compact(store.revision()).unwrap();
     finish(&mut store);
@@ -267,8 +267,8 @@ enum Interruption {
 }
 
 /// Interrupts a compaction after so many runs of some looks at the clock; answers how it ended, and whether it was done before.
-fn interrupted(runs: usize, interruption: Interruption) -> (Store<Disk>, bool) {
-    let disk = Disk::new();
+fn interrupted(runs: usize, interruption: Interruption) -> (Store<FaultyStorage>, bool) {
+    let disk = FaultyStorage::new();
     let mut store = store_with(&disk, 400, 3);
     store.delete(Keys::interval(key(10), key(40))).unwrap();
     store.put(key(20), "again").unwrap();
@@ -328,7 +328,7 @@ fn an_interrupted_compaction_ends_as_one_that_was_not() {
 #[test]
 fn what_was_asked_for_is_remembered_even_if_the_power_goes_at_once() {
     for durability in [Durability::Strict, Durability::Relaxed] {
-        let disk = Disk::new();
+        let disk = FaultyStorage::new();
         let mut store = Store::open(disk.clone(), Options { durability, ..options() }).unwrap();
         put_all(&mut store, 0..50, "first");
         put_all(&mut store, 0..50, "second");
@@ -343,7 +343,7 @@ fn what_was_asked_for_is_remembered_even_if_the_power_goes_at_once() {
 
 #[test]
 fn a_lower_or_repeated_compaction_is_refused_and_changes_nothing() {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = store_with(&disk, 100, 1);
     let revision = store.revision();
     let compacted = Revision::new(revision.get() - 1);
@@ -370,7 +370,7 @@ fn a_lower_or_repeated_compaction_is_refused_and_changes_nothing() {
 
 #[test]
 fn progress_goes_from_nothing_to_all_and_ends_finished() {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = store_with(&disk, 1_000, 2);
     assert_eq!(store.compaction(), None);
     let revision = store.revision();
@@ -401,7 +401,7 @@ fn progress_goes_from_nothing_to_all_and_ends_finished() {
 
 #[test]
 fn compactions_asked_for_one_after_the_other_are_all_done() {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = store_with(&disk, 200, 1);
     let revision = store.revision().get();
     store.compact(revision - 2).unwrap();

@@ -7,7 +7,7 @@ use palimpsest_kv::limits::FORMAT_VERSION;
 use palimpsest_kv::storage::FileStorage;
 use palimpsest_kv::{Budget, Error, Keys, Options, Revision, Store};
 use palimpsest_kv_tests::action::Found;
-use palimpsest_kv_tests::disk::Disk;
+use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
 
@@ -34,7 +34,7 @@ struct Answers {
 ///
 /// # Errors
 /// The first that any of it answers.
-fn read_all(store: &Store<Disk>) -> palimpsest_kv::Result<Answers> {
+fn read_all(store: &Store<FaultyStorage>) -> palimpsest_kv::Result<Answers> {
     let (revision, compacted) = (store.revision(), store.compacted());
     let oldest = compacted.map_or(1, Revision::get).max(1);
     let mut contents = Vec::new();
@@ -51,7 +51,7 @@ fn read_all(store: &Store<Disk>) -> palimpsest_kv::Result<Answers> {
 }
 
 fn sample() -> Sample {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let mut store = Store::open(disk.clone(), options()).unwrap();
     for round in 0..3 {
         for number in 0..5 {
@@ -72,7 +72,7 @@ fn sample() -> Sample {
 /// Opens these bytes and reads everything. Answers the error, if there was one; else it was all right.
 #[track_caller]
 fn check(bytes: &[u8], answers: &Answers, what: &str) -> Option<Error> {
-    let disk = Disk::from_bytes(bytes);
+    let disk = FaultyStorage::from_bytes(bytes);
     let store = Store::open(disk.clone(), options());
     let seen = store.as_ref().map_err(Error::clone).and_then(read_all);
     if let Ok(seen) = &seen {
@@ -190,7 +190,7 @@ fn a_file_of_another_format_is_no_store() {
         vec![255; 600],
     ];
     for bytes in samples {
-        let disk = Disk::from_bytes(&bytes);
+        let disk = FaultyStorage::from_bytes(&bytes);
         let error = Store::open(disk.clone(), options()).err();
         assert!(matches!(error, Some(Error::NotAStore { .. })), "{} bytes: {error:?}", bytes.len());
         assert_eq!(disk.to_bytes(), bytes, "it stays as it is");

@@ -2,7 +2,7 @@
 
 use palimpsest_kv_tests::action::Action;
 use palimpsest_kv_tests::checked::Checked;
-use palimpsest_kv_tests::disk::Disk;
+use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::generate::{Swarm, options};
 use palimpsest_kv_tests::medium::{Image, InFile, Medium};
 use palimpsest_kv_tests::replay::{Plan, episodes};
@@ -66,7 +66,7 @@ fn run<M: Medium>(rng: &mut Rng, steps: usize, (medium, page_bytes): (M, usize))
 
 fn runs_on_a_disk(page_bytes: usize, episodes_by_default: u64) {
     let plan = Plan { seed: page_bytes as u64, episodes: episodes_by_default, steps: 2_000 };
-    episodes(plan, |rng, steps| run(rng, steps, (Disk::new(), page_bytes)));
+    episodes(plan, |rng, steps| run(rng, steps, (FaultyStorage::new(), page_bytes)));
 }
 
 #[test]

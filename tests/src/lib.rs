@@ -5,7 +5,7 @@
 
 pub mod action;
 pub mod checked;
-pub mod disk;
+pub mod faulty;
 pub mod generate;
 pub mod medium;
 pub mod model;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use palimpsest_kv::Result;
 use palimpsest_kv::storage::{FileStorage, MemoryStorage, Storage};
 
-use crate::disk::Disk;
+use crate::faulty::FaultyStorage;
 use crate::rng::Rng;
 
 /// Whether a medium can lose power while a store is open on it.
@@ -42,7 +42,7 @@ pub trait Medium {
 }
 
 /// On a disk that can lose power.
-impl Medium for Disk {
+impl Medium for FaultyStorage {
     type Storage = Self;
     const POWER: Power = Power::Unreliable;
 

@@ -25,14 +25,14 @@ use palimpsest_kv::{
     Budget, Compare, Entry, Error, Keys, Op, OpOutcome, Options, RangeRequest, Revision, Snapshot, Store,
 };
 
-use crate::disk::Disk;
+use crate::faulty::FaultyStorage;
 use crate::sim::{SimClock, run_until_idle};
 
 /// A store that a script is run on.
 struct Session {
-    disk: Disk,
-    store: Option<Store<Disk>>,
-    snapshots: BTreeMap<String, Snapshot<Disk>>,
+    disk: FaultyStorage,
+    store: Option<Store<FaultyStorage>>,
+    snapshots: BTreeMap<String, Snapshot<FaultyStorage>>,
     clock: SimClock,
 }
 
@@ -42,7 +42,7 @@ struct Session {
 /// If an answer differs, with the whole script as it went.
 #[track_caller]
 pub fn check(script: &str) {
-    let disk = Disk::new();
+    let disk = FaultyStorage::new();
     let store = Store::open(disk.clone(), options()).expect("an empty disk becomes a store");
     let clock = SimClock::ticking(1);
     let mut session = Session { disk, store: Some(store), snapshots: BTreeMap::new(), clock };
@@ -189,7 +189,7 @@ fn outcome(outcome: &OpOutcome) -> String {
     }
 }
 
-fn read(request: RangeRequest<'_, Disk>, words: &[&str]) -> palimpsest_kv::Result<String> {
+fn read(request: RangeRequest<'_, FaultyStorage>, words: &[&str]) -> palimpsest_kv::Result<String> {
     let rest = words.get(2..).unwrap_or(&[]);
     let request = after(rest, "at").map(number).into_iter().fold(request, |request, at| request.at(at));
     let limit = after(rest, "limit").map(narrow);
@@ -207,7 +207,7 @@ fn got(found: Option<Entry>) -> String {
 }
 
 impl Session {
-    fn store(&mut self) -> &mut Store<Disk> {
+    fn store(&mut self) -> &mut Store<FaultyStorage> {
         self.store.as_mut().expect("the store is open")
     }
 
