@@ -50,8 +50,6 @@ mod switch {
         ChecksumUnchecked,
         /// That a page is the very version its parent names is not checked.
         ReferenceUnchecked,
-        /// A page's kind is not checked.
-        KindUnchecked,
         /// Overflow pages are not verified.
         OverflowUnverified,
         /// A commit's predecessor is not checked.
@@ -78,8 +76,6 @@ mod switch {
         MetaChecksumUnchecked,
         /// What a crash left of creating a store is refused.
         CreationRefused,
-        /// Opening takes the newest revision from the records that are left.
-        RevisionFromRecords,
         /// Opening forgets the compactions that the log says were asked for.
         ScheduledForgotten,
         /// Any checkpoint declares the running compaction finished.
@@ -92,8 +88,6 @@ mod switch {
         OverflowFreedAlive,
         /// A range goes on after an entry that could not be read.
         RangeGoesOnAfterError,
-        /// A read in a transaction may ask for a revision that is compacted.
-        TxnReadsCompacted,
     }
 
     std::thread_local! {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use palimpsest_kv::{Budget, Compare, Entry, Keys, Op, Revision};
+use palimpsest_kv::{Budget, Compare, Durability, Entry, Keys, Op, Revision};
+
+use crate::faulty::Fault;
 
 /// A read of many keys.
 #[derive(Clone, Debug)]
@@ -98,6 +100,8 @@ pub enum Action {
     Delete(Keys),
     /// Commits a transaction.
     Commit(Transaction),
+    /// Makes one of the three with a durability of its own.
+    Durably(Durability, Box<Action>),
     /// Reads one key, now or as of a revision.
     Get(Vec<u8>, Option<u64>),
     /// Reads many.
@@ -125,6 +129,9 @@ pub enum Action {
     /// Begins a write or background work, cuts the power after so many of its changes to the medium (or after it, if it makes fewer),
     /// and opens the store again.
     CutPowerDuring(Box<Action>, u64, u64),
+    /// Begins a write or background work while something goes wrong, kills the process, and opens the store again on what the system shows
+    /// of the medium; the number decides what a failed sync loses.
+    FailDuring(Box<Action>, Fault, u64),
 }
 
 /// One key with its value, as an answer has it.

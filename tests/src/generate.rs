@@ -6,6 +6,7 @@ use std::time::Duration;
 use palimpsest_kv::{Budget, Durability, Keys, Options};
 
 use crate::action::{Action, Condition, Form, Query, Relation, Step, Target, Transaction};
+use crate::faulty::{Fault, Lasting, Operation};
 use crate::medium::Power;
 use crate::model::Model;
 use crate::rng::Rng;
@@ -35,11 +36,12 @@ enum Kind {
     Reopen,
     CutPower,
     CutPowerDuring,
+    FailDuring,
 }
 
 /// Every kind, and how often it comes compared with the others before the swarm has its say. Those at the end cost as much as
 /// hundreds of the others.
-const KINDS: [(Kind, u64); 16] = [
+const KINDS: [(Kind, u64); 17] = [
     (Kind::Put, 400),
     (Kind::Delete, 60),
     (Kind::Commit, 100),
@@ -56,6 +58,7 @@ const KINDS: [(Kind, u64); 16] = [
     (Kind::Reopen, 2),
     (Kind::CutPower, 3),
     (Kind::CutPowerDuring, 6),
+    (Kind::FailDuring, 4),
 ];
 
 /// How the keys of one run look.
@@ -102,7 +105,8 @@ impl Swarm {
     pub fn new(rng: &mut Rng, power: Power) -> Self {
         let mut weights: Vec<(Kind, u64)> = KINDS.to_vec();
         weights.retain(|(kind, _)| *kind == Kind::Put || !rng.once_in(3));
-        let cuts_power = |kind: Kind| matches!(kind, Kind::CutPower | Kind::CutPowerDuring);
+        let cuts_power =
+            |kind: Kind| matches!(kind, Kind::CutPower | Kind::CutPowerDuring | Kind::FailDuring);
         weights.retain(|(kind, _)| power == Power::Unreliable || !cuts_power(*kind));
         weights.iter_mut().for_each(|(_, weight)| *weight = (*weight << rng.below(6)) >> rng.below(4));
         if rng.once_in(4) {
@@ -121,9 +125,9 @@ impl Swarm {
     /// The next action on a store that the model describes and that has so many open snapshots.
     pub fn next(&self, rng: &mut Rng, (model, snapshots): (&Model, usize)) -> Action {
         match self.kind(rng) {
-            Kind::Put => Action::Put(self.key_or_bad(rng), self.value(rng)),
-            Kind::Delete => Action::Delete(self.keys(rng)),
-            Kind::Commit => Action::Commit(self.transaction(rng, model)),
+            Kind::Put => durably(rng, |rng| Action::Put(self.key_or_bad(rng), self.value(rng))),
+            Kind::Delete => durably(rng, |rng| Action::Delete(self.keys(rng))),
+            Kind::Commit => durably(rng, |rng| Action::Commit(self.transaction(rng, model))),
             Kind::Get => Action::Get(self.key_or_bad(rng), revision(rng, model)),
             Kind::Range => {
                 let revision = revision(rng, model);
@@ -141,14 +145,22 @@ impl Swarm {
             Kind::Checkpoint => Action::Checkpoint,
             Kind::Reopen => Action::Reopen,
             Kind::CutPower => Action::CutPower(rng.bits()),
-            Kind::CutPowerDuring => self.interrupted(rng, model),
+            Kind::CutPowerDuring => {
+                let (action, changes) = self.interrupted(rng, model);
+                Action::CutPowerDuring(action, changes, rng.bits())
+            }
+            Kind::FailDuring => {
+                let (action, operations) = self.interrupted(rng, model);
+                Action::FailDuring(action, fault(rng, operations), rng.bits())
+            }
             Kind::OpenSnapshot | Kind::ReadSnapshot | Kind::DropSnapshot | Kind::Run => {
                 Action::Run(Budget::micros(self.budget_micros))
             }
         }
     }
 
-    fn interrupted(&self, rng: &mut Rng, model: &Model) -> Action {
+    /// What is interrupted, and after how many changes.
+    fn interrupted(&self, rng: &mut Rng, model: &Model) -> (Box<Action>, u64) {
         let action = match rng.below(8) {
             0..2 => Action::Put(self.key(rng), self.value(rng)),
             2 => Action::Delete(self.keys(rng)),
@@ -158,7 +170,7 @@ impl Swarm {
             _ => Action::RunUntilIdle,
         };
         let changes = rng.one_of(&[2, 8, 40]);
-        Action::CutPowerDuring(Box::new(action), rng.below(changes), rng.bits())
+        (Box::new(action), rng.below(changes))
     }
 
     fn kind(&self, rng: &mut Rng) -> Kind {
@@ -279,6 +291,28 @@ impl Swarm {
                 Step::Read(self.wide_keys(rng), revision, limit(rng))
             }
         }
+    }
+}
+
+/// A write, now and then with a durability that is not the store's.
+fn durably(rng: &mut Rng, write: impl FnOnce(&mut Rng) -> Action) -> Action {
+    let durability = rng.one_of(&[None, None, None, Some(Durability::Strict), Some(Durability::Relaxed)]);
+    let write = write(rng);
+    match durability {
+        Some(durability) => Action::Durably(durability, Box::new(write)),
+        None => write,
+    }
+}
+
+/// Something that goes wrong after so many operations.
+fn fault(rng: &mut Rng, operations: u64) -> Fault {
+    let lasting = rng.one_of(&[Lasting::Once, Lasting::ForGood]);
+    match rng.below(6) {
+        0 => Fault::Failing(Operation::Write, operations, lasting),
+        1 => Fault::Failing(Operation::Resize, 0, lasting),
+        2 => Fault::Failing(Operation::Read, operations, lasting),
+        3 => Fault::Full(rng.index(300_000)),
+        _ => Fault::Failing(Operation::Sync, operations / 8, lasting),
     }
 }
 

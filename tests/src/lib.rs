@@ -13,3 +13,4 @@ pub mod replay;
 pub mod rng;
 pub mod script;
 pub mod sim;
+pub mod simulation;

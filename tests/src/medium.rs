@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use palimpsest_kv::Result;
 use palimpsest_kv::storage::{FileStorage, MemoryStorage, Storage};
 
-use crate::faulty::FaultyStorage;
+use crate::faulty::{Fault, FaultyStorage};
 use crate::rng::Rng;
 
 /// Whether a medium can lose power while a store is open on it.
@@ -37,6 +37,15 @@ pub trait Medium {
     /// Lets so many changes succeed and fails all later ones, where the medium can do that.
     fn break_after(&self, changes: u64);
 
+    /// Lets something go wrong from now on, where the medium can do that; the seed decides what it loses by it.
+    fn arm(&self, fault: &Fault, seed: u64);
+
+    /// Nothing goes wrong any more.
+    fn heal(&self);
+
+    /// The store is gone without having been closed, and the system goes on: it still has what was not synced.
+    fn kill(&mut self);
+
     /// The store is gone without having been closed: loses what it had not synced, all of it or any part.
     fn power_cut(&mut self, rng: &mut Rng);
 }
@@ -56,6 +65,19 @@ impl Medium for FaultyStorage {
 
     fn break_after(&self, changes: u64) {
         self.fail_after(changes);
+    }
+
+    fn arm(&self, fault: &Fault, seed: u64) {
+        self.seed_losses(seed);
+        Self::arm(self, fault.clone());
+    }
+
+    fn heal(&self) {
+        Self::heal(self);
+    }
+
+    fn kill(&mut self) {
+        *self = self.after_kill();
     }
 
     fn power_cut(&mut self, rng: &mut Rng) {
@@ -82,6 +104,12 @@ impl Medium for Image {
 
     fn break_after(&self, _changes: u64) {}
 
+    fn arm(&self, _fault: &Fault, _seed: u64) {}
+
+    fn heal(&self) {}
+
+    fn kill(&mut self) {}
+
     fn power_cut(&mut self, _rng: &mut Rng) {
         panic!("an image in memory is only taken from a store that was closed");
     }
@@ -104,6 +132,12 @@ impl Medium for InFile {
     }
 
     fn break_after(&self, _changes: u64) {}
+
+    fn arm(&self, _fault: &Fault, _seed: u64) {}
+
+    fn heal(&self) {}
+
+    fn kill(&mut self) {}
 
     fn power_cut(&mut self, _rng: &mut Rng) {}
 }

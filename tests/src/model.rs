@@ -356,9 +356,16 @@ impl Model {
     /// What a store counts once it has removed what a compaction to `compacted` does not keep.
     #[must_use]
     pub fn numbers(&self, compacted: Option<u64>) -> Numbers {
+        self.numbers_at(self.revision, compacted)
+    }
+
+    /// The same as of an earlier revision.
+    #[must_use]
+    pub fn numbers_at(&self, revision: u64, compacted: Option<u64>) -> Numbers {
         let mut numbers = Numbers::default();
         for history in self.histories.values() {
-            let kept = kept(history, compacted);
+            let end = history.partition_point(|version| version.main <= revision);
+            let kept = kept(history.get(..end).unwrap_or(history), compacted);
             let Some(last) = kept.last() else { continue };
             numbers.live_keys += u64::from(last.record.is_some());
             numbers.keys += 1;

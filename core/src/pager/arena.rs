@@ -37,8 +37,26 @@ pub(crate) struct Pager<S> {
     pub(super) durable_pages: u32,
     /// The newest commit that is surely durable.
     pub(super) durable_commit: u64,
-    /// While the store is opened: the newest meta slot, if it is not known that it was ever synced.
-    pub(super) unproven_slot: Option<(u32, Vec<u8>)>,
+    /// The meta slot to rely on, as it was found, until it was written once more and synced.
+    pub(super) found_slot: Option<FoundSlot>,
+}
+
+/// A meta slot as it was found.
+#[derive(Debug)]
+pub(super) struct FoundSlot {
+    pub(super) slot: u32,
+    pub(super) sector: Vec<u8>,
+    pub(super) proof: Proof,
+}
+
+/// Whether the checkpoint that a meta slot names is surely durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Both slots name it. The second is only ever written after the first was synced; which of the two that was is
+    /// not known.
+    BothSlots,
+    /// It may be that the sync which was to make it durable failed.
+    None,
 }
 
 impl<S: Storage> Pager<S> {

@@ -66,6 +66,7 @@ impl<S: Storage> Pager<S> {
         let number = self.checkpoint + 1;
         let freelist = checkpoint.plan.root;
         let meta = Meta { checkpoint: number, pages: checkpoint.pages, freelist, log: checkpoint.log, root };
+        self.write_found_slot()?;
         if !sabotaged!(MetaBeforeData) {
             self.sync()?;
         }

@@ -1,15 +1,14 @@
 //! Opening: finds the newest meta slot, or creates a store where there is none.
 //!
-//! Creation is one sector: a meta slot that names an empty state. What a crash in the middle of it leaves, a short medium
-//! whose only sector is zeros or has no checksum yet, is created anew; anything else without a good slot is an error and stays
-//! as it is.
+//! Creation writes a meta slot that names an empty state, and then the other. What a crash in the middle of the first leaves, a short
+//! medium that begins with zeros, is created anew; anything else without a good slot is an error and stays as it is.
 
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::arena::Pager;
+use super::arena::{FoundSlot, Pager, Proof};
 use super::freelist::{self, Freelist};
 use super::log::Log;
 use super::meta::{Identity, LogStart, META_BYTES, META_PAGES, Meta};
@@ -37,15 +36,6 @@ struct Found {
     proof: Proof,
 }
 
-/// Whether what a meta slot says is surely durable.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Proof {
-    /// The other slot says the same, and is only ever written after the first was synced.
-    BothSlots,
-    /// It may be that the sync which was to make it durable failed.
-    None,
-}
-
 impl<S: Storage> Pager<S> {
     /// Opens the storage. Answers with what the last checkpoint kept for the layers above, `None` for a new store.
     ///
@@ -58,9 +48,8 @@ impl<S: Storage> Pager<S> {
             Some(found) => {
                 let pages = Pages::new(storage, found.identity, cache_bytes)?;
                 let (mut pager, root) = Self::open_found(pages, found.meta, found.slot)?;
-                if found.proof == Proof::None {
-                    pager.unproven_slot = Some((found.slot, found.sector));
-                }
+                let Found { slot, sector, proof, .. } = found;
+                pager.found_slot = Some(FoundSlot { slot, sector, proof });
                 Ok((pager, (!root.is_empty()).then_some(root)))
             }
             None => {
@@ -84,7 +73,7 @@ impl<S: Storage> Pager<S> {
             trusted_slot: slot,
             durable_pages: meta.pages,
             durable_commit: meta.log.commit,
-            unproven_slot: None,
+            found_slot: None,
         };
         if meta.checkpoint > 0 {
             pager.check_length(meta.pages, slot)?;
@@ -101,9 +90,12 @@ impl<S: Storage> Pager<S> {
     fn create(pages: Pages<S>) -> Result<Self> {
         let log = LogStart { next: META_PAGES, previous: pages.store_id(), commit: 0 };
         let meta = Meta { checkpoint: 0, pages: META_PAGES, freelist: None, log, root: Vec::new() };
-        pages.write_raw(PageId::new(0), &meta.encode(pages.identity, 0))?;
+        // Slot 1 first: as long as the storage begins with zeros, what is torn there is known for an unfinished creation.
+        let write = |slot: u32| pages.write_raw(PageId::new(slot), &meta.encode(pages.identity, slot));
+        write(1)?;
         pages.sync()?;
-        Ok(Self::open_found(pages, meta, 0)?.0)
+        write(0)?;
+        Ok(Self::open_found(pages, meta, 1)?.0)
     }
 }
 
@@ -151,13 +143,22 @@ fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
         }
         page_bytes *= 2;
     }
-    let is_unfinished = is_unfinished(&sector) && !sabotaged!(CreationRefused);
-    if len <= META_BYTES as u64 && is_unfinished { Ok(None) } else { Err(first_error) }
+    let is_unfinished = is_unfinished_creation(storage, len)? && !sabotaged!(CreationRefused);
+    if is_unfinished { Ok(None) } else { Err(first_error) }
 }
 
-/// Whether a lone sector may be what a crash left of creating a store: its checksum, which comes last, is not there.
-fn is_unfinished(sector: &[u8]) -> bool {
-    sector.get(META_BYTES - 8..).is_some_and(|end| end.iter().all(|byte| *byte == 0))
+/// Whether the storage may be what a crash left of creating a store: nothing but zeros, and perhaps a torn sector where the second
+/// meta slot is, which is written first.
+fn is_unfinished_creation<S: Storage>(storage: &S, len: u64) -> Result<bool> {
+    let before_slot = len.saturating_sub(META_BYTES as u64);
+    let is_a_page = before_slot.is_power_of_two()
+        && (MIN_PAGE_BYTES as u64..=MAX_PAGE_BYTES as u64).contains(&before_slot);
+    if before_slot != 0 && !is_a_page {
+        return Ok(false);
+    }
+    let mut start = vec![0; usize::try_from(before_slot.max(META_BYTES as u64)).unwrap_or(META_BYTES)];
+    storage.read(0, &mut start)?;
+    Ok(start.iter().all(|byte| *byte == 0))
 }
 
 fn newer(first: Found, second: Option<Found>) -> Found {

@@ -8,7 +8,7 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::arena::{MAX_GROWTH, Pager};
+use super::arena::{MAX_GROWTH, Pager, Proof};
 use super::log::{Log, LogEntry, Replayed};
 use super::page::{FLAG_END, FLAG_REWRITE, Header, Page, PageId, PageRef, check_kind, is_sealed, page_mut};
 use crate::error::{Error, PageKind, Result};
@@ -151,8 +151,8 @@ impl<S: Storage> Pager<S> {
             self.grow()?;
         }
         self.space.claim(next);
-        let unproven_slot = self.unproven_slot.take();
-        if (unproven.commits.is_empty() && unproven_slot.is_none()) || sabotaged!(RecoveredLogNotSynced) {
+        let is_slot_proven = self.found_slot.as_ref().is_none_or(|found| found.proof == Proof::BothSlots);
+        if (unproven.commits.is_empty() && is_slot_proven) || sabotaged!(RecoveredLogNotSynced) {
             return Ok(());
         }
         if sabotaged!(RecoveredLogNotRewritten) {
@@ -162,10 +162,16 @@ impl<S: Storage> Pager<S> {
             commit.log.iter().try_for_each(|(place, page)| self.pages.write_raw(*place, page))?;
             commit.overflow.iter().try_for_each(|place| self.write_again(*place))?;
         }
-        if let Some((slot, sector)) = unproven_slot {
-            self.pages.write_raw(PageId::new(slot), &sector)?;
-        }
+        self.write_found_slot()?;
         self.sync()
+    }
+
+    /// Writes the meta slot that is relied on once more, for the next sync to make it durable for certain.
+    pub(super) fn write_found_slot(&mut self) -> Result<()> {
+        match self.found_slot.take() {
+            Some(found) => self.pages.write_raw(PageId::new(found.slot), &found.sector),
+            None => Ok(()),
+        }
     }
 
     fn write_again(&self, place: PageId) -> Result<()> {

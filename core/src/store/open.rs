@@ -181,8 +181,7 @@ impl<S: Storage> Opening<S> {
     fn finish(self, options: Options) -> Result<Store<S>> {
         self.check_pages()?;
         let loaded = load_index(&self.pager, &self.records)?;
-        let remembered = if sabotaged!(RevisionFromRecords) { Revision::FIRST.get() } else { self.revision };
-        let revision = remembered.max(loaded.newest).max(self.scheduled.unwrap_or(0));
+        let revision = self.revision.max(loaded.newest).max(self.scheduled.unwrap_or(0));
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         Ok(Store {
             options,

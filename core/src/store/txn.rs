@@ -13,7 +13,6 @@ use super::write::{Ready, Writing};
 use crate::error::{Error, Result};
 use crate::records::Records;
 use crate::revision::Revision;
-use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// A transaction that is still being described; [`commit`](Self::commit) runs it.
@@ -76,9 +75,7 @@ impl<'a, S: Storage> Txn<'a, S> {
         store.check_branch(&otherwise)?;
         let succeeded = store.all_hold(&compares)?;
         let branch = if succeeded { then } else { otherwise };
-        if !sabotaged!(TxnReadsCompacted) {
-            store.check_revisions(&branch)?;
-        }
+        store.check_revisions(&branch)?;
         let outcomes = store.run_branch(&branch, durability)?;
         Ok(TxnOutcome { succeeded, revision: store.revision(), outcomes })
     }

@@ -100,6 +100,12 @@ impl FaultyStorage {
         self.lock().live.clone()
     }
 
+    /// How many bytes a reader sees.
+    #[must_use]
+    pub fn len_bytes(&self) -> usize {
+        self.lock().live.len()
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
@@ -128,11 +134,6 @@ impl FaultyStorage {
     /// Lets the next `changes` writes, resizes and syncs succeed and fails all later ones.
     pub fn fail_after(&self, changes: u64) {
         self.arm(Fault::Broken(changes));
-    }
-
-    /// Fails all later syncs; writes go on.
-    pub fn fail_syncs(&self) {
-        self.arm(Fault::Failing(Operation::Sync, 0, Lasting::ForGood));
     }
 
     /// Flips bits of a byte, as if the medium had decayed. A byte past the end is left alone.

@@ -103,7 +103,8 @@ fn tear(bytes: &mut Vec<u8>, change: &Change, rng: &mut Rng) {
         let at = offset + number * SECTOR_BYTES;
         if rng.below(5) < kept {
             apply(bytes, &Change::Write { offset: at, bytes: sector.to_vec() });
-        } else if rng.once_in(6) {
+        } else if rng.once_in(6) && bytes.get(at..at + sector.len()) != Some(sector) {
+            // Writing what is there already can't hurt it: the format relies on that.
             let garbage = sector.iter().map(|byte| byte ^ rng.bits().to_le_bytes()[0]).collect();
             apply(bytes, &Change::Write { offset: at, bytes: garbage });
         }

@@ -1,14 +1,19 @@
 //! A store beside its model: each action is done to both, and everything that can be seen of both must be the same.
 
-use std::fmt::Debug;
-
-use palimpsest_kv::{Budget, Compare, Error, Keys, Op, OpOutcome, Options, Revision, Snapshot, Store, Time};
+use palimpsest_kv::{
+    Budget, Compare, Durability, Error, Keys, Op, Options, Revision, Snapshot, Store, Time, Writer,
+};
 
 use crate::action::{Action, Form, Found, Query, Transaction};
 use crate::medium::Medium;
-use crate::model::{Committed, Expected, Horizon, Limits, Model, Numbers, StepOutcome, limited};
+use crate::model::{Committed, Horizon, Limits, Model, Numbers};
 use crate::rng::Rng;
-use crate::sim::{SimClock, run_until_idle, try_run_until_idle};
+use crate::sim::{SimClock, run_until_idle};
+
+mod compare;
+mod trouble;
+
+use compare::{Asked, agree, compare_range, everything, read_of, step_outcome};
 
 /// Past revisions compared in full by one [`Checked::verify`], besides the oldest and the newest.
 const SAMPLED_REVISIONS: usize = 5;
@@ -22,6 +27,10 @@ pub struct Checked<M: Medium> {
     store: Option<Store<M::Storage>>,
     model: Model,
     snapshots: Vec<Held<M>>,
+    /// How the present write is to be made durable.
+    durability: Durability,
+    /// The newest revision that the store has called durable.
+    durable: u64,
 }
 
 /// A snapshot, the revision it reads, and what could be read when it was taken.
@@ -29,16 +38,6 @@ struct Held<M: Medium> {
     snapshot: Snapshot<M::Storage>,
     revision: u64,
     horizon: Horizon,
-}
-
-/// The store's answer and the model's must be the same; of several errors that apply, the store may give any.
-#[track_caller]
-fn agree<T: Debug + PartialEq>(answer: Result<T, Error>, expected: Expected<T>) {
-    match (answer, expected) {
-        (Ok(answer), Ok(expected)) => assert_eq!(answer, expected, "the store's answer, then the model's"),
-        (Err(error), Err(errors)) => assert!(errors.contains(&error), "{error:?}, not one of {errors:?}"),
-        (answer, expected) => panic!("the store answered {answer:?}, the model {expected:?}"),
-    }
 }
 
 impl From<&Options> for Limits {
@@ -51,10 +50,6 @@ impl From<&Options> for Limits {
     }
 }
 
-fn all_found<'a>(entries: impl IntoIterator<Item = &'a palimpsest_kv::Entry>) -> Vec<Found> {
-    entries.into_iter().map(Found::from).collect()
-}
-
 impl<M: Medium> Checked<M> {
     /// A new store on an empty medium.
     ///
@@ -64,12 +59,29 @@ impl<M: Medium> Checked<M> {
         let storage = medium.storage().expect("an empty medium can be used");
         let store = Store::open(storage, options.clone()).expect("an empty medium becomes a store");
         let model = Model::new(Limits::from(&options));
-        Self { medium, options, clock, store: Some(store), model, snapshots: Vec::new() }
+        let durability = options.durability;
+        let snapshots = Vec::new();
+        Self { medium, options, clock, store: Some(store), model, snapshots, durability, durable: 1 }
     }
 
     /// The model.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The medium.
+    pub fn medium(&self) -> &M {
+        &self.medium
+    }
+
+    /// What the store is opened with.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The newest revision that the store has called durable.
+    pub fn durable(&self) -> u64 {
+        self.durable
     }
 
     /// How many snapshots are open.
@@ -91,15 +103,10 @@ impl<M: Medium> Checked<M> {
     /// If they differ.
     pub fn apply(&mut self, action: &Action) {
         match action {
-            Action::Put(key, value) => {
-                let answer = self.store().put(key, value).map(|written| written.revision.get());
-                agree(answer, self.model.put(key, value));
+            Action::Put(..) | Action::Delete(_) | Action::Commit(_) => {
+                self.write(self.options.durability, action);
             }
-            Action::Delete(keys) => {
-                let answer = self.store().delete(keys).map(|done| (done.revision.get(), done.deleted));
-                agree(answer, self.model.delete(keys));
-            }
-            Action::Commit(transaction) => self.commit(transaction),
+            Action::Durably(durability, write) => self.write(*durability, write),
             Action::Get(key, revision) => self.get(key, *revision),
             Action::Range(query) => self.range(query),
             Action::OpenSnapshot(revision) => self.open_snapshot(*revision),
@@ -122,6 +129,7 @@ impl<M: Medium> Checked<M> {
                 self.medium.break_after(*changes);
                 self.cut_power_during(action, *seed);
             }
+            Action::FailDuring(action, fault, seed) => self.fail_during(action, fault, *seed),
         }
         self.compare_revisions();
     }
@@ -137,13 +145,38 @@ impl<M: Medium> Checked<M> {
             "the revisions: current, compacted"
         );
         assert!(durable <= revision, "revision {durable} is durable, but {revision} is the current one");
-        if self.options.durability == palimpsest_kv::Durability::Strict {
-            assert_eq!(durable, revision, "strict writes are durable at once");
+        assert!(durable >= self.durable, "{} was durable, and now only {durable} is", self.durable);
+        self.durable = durable;
+    }
+
+    fn writer(&mut self) -> Writer<'_, M::Storage> {
+        let durability = self.durability;
+        self.store().with_durability(durability)
+    }
+
+    fn write(&mut self, durability: Durability, write: &Action) {
+        let before = self.model.revision();
+        self.durability = durability;
+        match write {
+            Action::Put(key, value) => {
+                let answer = self.writer().put(key, value).map(|written| written.revision.get());
+                agree(answer, self.model.put(key, value));
+            }
+            Action::Delete(keys) => {
+                let answer = self.writer().delete(keys).map(|done| (done.revision.get(), done.deleted));
+                agree(answer, self.model.delete(keys));
+            }
+            Action::Commit(transaction) => self.commit(transaction),
+            other => panic!("{other:?} is no write"),
+        }
+        if durability == Durability::Strict && self.model.revision() > before {
+            let durable = self.store().durable_revision().get();
+            assert_eq!(durable, self.model.revision(), "a strict write is durable at once");
         }
     }
 
     fn commit(&mut self, transaction: &Transaction) {
-        let mut txn = self.store().txn();
+        let mut txn = self.writer().txn();
         for condition in &transaction.conditions {
             txn = txn.when(Compare::from(condition));
         }
@@ -240,76 +273,6 @@ impl<M: Medium> Checked<M> {
         self.open();
     }
 
-    /// Does the action to both without comparing: the medium breaks in the middle, so that the store may have done it or not.
-    fn attempt(&mut self, action: &Action) -> Result<(), Error> {
-        let store = self.store.as_mut().expect("the store is open");
-        match action {
-            Action::Put(key, value) => {
-                let expected = self.model.put(key, value);
-                store.put(key, value).map(|_| ()).or_else(|error| refused(error, expected))
-            }
-            Action::Delete(keys) => {
-                let expected = self.model.delete(keys);
-                store.delete(keys).map(|_| ()).or_else(|error| refused(error, expected))
-            }
-            Action::Compact(revision) => {
-                let expected = self.model.compact(*revision);
-                store.compact(*revision).map(|_| ()).or_else(|error| refused(error, expected))
-            }
-            Action::Flush => store.flush().map(|_| ()),
-            Action::Checkpoint => store.checkpoint(),
-            _ => try_run_until_idle(store, &self.clock, Budget::millis(2)).map(|_| ()),
-        }
-    }
-
-    fn cut_power_during(&mut self, action: &Action, seed: u64) {
-        let compacted = self.model.compacted();
-        let attempted = self.attempt(action);
-        if let Err(error) = &attempted {
-            assert!(matches!(error, Error::Storage { .. }), "a broken medium was answered with {error:?}");
-            self.compare_reads_of_a_broken_store();
-        }
-        self.lose_power(seed);
-        if attempted.is_err() && self.store().compacted().map(Revision::get) == compacted {
-            self.model.undo_compaction(compacted);
-        }
-        self.compare_revisions();
-        self.verify(&mut Rng::new(seed));
-    }
-
-    /// What was durable stays readable when the medium fails to take more.
-    fn compare_reads_of_a_broken_store(&mut self) {
-        let durable = self.store().durable_revision().get();
-        if self.model.readable(Some(durable)).is_ok() {
-            self.range(&everything(Some(durable), Form::Lazy));
-        }
-        let refused = self.store().put("key", "value");
-        assert!(matches!(refused, Err(Error::WritesRefused { .. })), "a broken store answered {refused:?}");
-    }
-
-    fn cut_power(&mut self, seed: u64) {
-        self.lose_power(seed);
-        self.compare_revisions();
-        self.verify(&mut Rng::new(seed));
-    }
-
-    /// Cuts the power and opens the store again; the model forgets what the store may and did forget.
-    fn lose_power(&mut self, seed: u64) {
-        let durable = self.store().durable_revision().get();
-        self.snapshots.clear();
-        self.store = None;
-        self.medium.power_cut(&mut Rng::new(seed));
-        self.open();
-        let revision = self.store().revision().get();
-        let newest = self.model.revision();
-        assert!(
-            (durable..=newest).contains(&revision),
-            "{revision} came back of {durable} (durable) to {newest}"
-        );
-        self.model.roll_back_to(revision);
-        assert_eq!(self.store().durable_revision().get(), revision, "what came back is durable");
-    }
-
     fn open(&mut self) {
         let storage = self.medium.storage().expect("the medium can be used again");
         let store = Store::open(storage, self.options.clone()).expect("a store that was left can be opened");
@@ -364,76 +327,5 @@ impl<M: Medium> Checked<M> {
             "the store counts {seen:?}, the model from {least:?} to {most:?}"
         );
         assert_eq!(status.snapshots, self.snapshots.len() as u64, "open snapshots");
-    }
-}
-
-/// The revision at which these keys can be read: none where the only key is empty, besides what else may be wrong.
-fn read_of(keys: &Keys, revision: Expected<u64>) -> Expected<u64> {
-    if !keys.single().is_some_and(<[u8]>::is_empty) {
-        return revision;
-    }
-    Err([vec![Error::EmptyKey], revision.err().unwrap_or_default()].concat())
-}
-
-fn everything(revision: Option<u64>, form: Form) -> Query {
-    Query { keys: Keys::all(), revision, limit: None, form }
-}
-
-/// An error that the model expects is no failure.
-fn refused<T>(error: Error, expected: Expected<T>) -> Result<(), Error> {
-    if expected.is_err_and(|errors| errors.contains(&error)) { Ok(()) } else { Err(error) }
-}
-
-fn step_outcome(outcome: &OpOutcome) -> StepOutcome {
-    match outcome {
-        OpOutcome::Put => StepOutcome::Put,
-        OpOutcome::Deleted(count) => StepOutcome::Deleted(*count),
-        OpOutcome::Read(result) => {
-            StepOutcome::Read(all_found(&result.entries), result.more, result.revision.get())
-        }
-    }
-}
-
-/// A read, the revision that it must answer from, and the one that it must call the current one.
-struct Asked<'a> {
-    query: &'a Query,
-    revision: Expected<u64>,
-    current: u64,
-}
-
-/// Asks in the form that the query wants, and compares with the model as of the revision that must be read.
-fn compare_range<'a, S: palimpsest_kv::storage::Storage + 'a>(
-    model: &Model,
-    request: impl Fn() -> palimpsest_kv::RangeRequest<'a, S>,
-    asked: &Asked<'_>,
-) {
-    let Asked { query, revision, current } = asked;
-    let all = read_of(&query.keys, revision.clone()).map(|revision| model.at(&query.keys, revision));
-    let limit = |request: palimpsest_kv::RangeRequest<'a, S>| {
-        query.limit.into_iter().fold(request, |request, limit| request.limit(limit))
-    };
-    match query.form {
-        Form::Count => agree(limit(request()).count(), all.map(|entries| entries.len() as u64)),
-        Form::Lazy => {
-            let answer = limit(request()).iter().and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            agree(
-                answer.map(|entries| all_found(&entries)),
-                all.map(|entries| limited(entries, query.limit).0),
-            );
-        }
-        Form::Collected => {
-            let answer = limit(request()).collect();
-            let answer =
-                answer.map(|result| (all_found(&result.entries), result.more, result.revision.get()));
-            let expected = all.map(|entries| limited(entries, query.limit));
-            agree(answer, expected.map(|(entries, more)| (entries, more, *current)));
-        }
-        Form::KeysOnly => {
-            let answer = limit(request().keys_only()).collect();
-            let answer = answer.map(|result| (all_found(&result.entries), result.more));
-            let without_value = |found: Found| Found { value: Vec::new(), ..found };
-            let expected = all.map(|entries| limited(entries, query.limit));
-            agree(answer, expected.map(|(all, more)| (all.into_iter().map(without_value).collect(), more)));
-        }
     }
 }
