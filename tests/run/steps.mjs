@@ -12,6 +12,9 @@ const BENCHMARKS = ['--manifest-path', join('tests', 'bench', 'Cargo.toml')]
 const IN_ONE_FOLDER = ['--target-dir', TARGET]
 const DENY_WARNINGS = ['--', '-D', 'warnings']
 
+/** What is simulated at least. */
+const SIMULATED = ['--operations', '1000000', '--crashes', '100000']
+
 /** The wasm is bytes for those who load it themselves; there are no types for it. */
 const ATTW = { command: ['attw', '--pack', 'pkg', '--no-color', '--exclude-entrypoints', 'palimpsest.wasm'] }
 
@@ -59,6 +62,16 @@ export const STEPS = [
     needs: ['rust', 'linker'],
     commands: [cargo('test', '--workspace', '--lib', '--bins', '--tests')],
     counts: true,
+  },
+  {
+    name: 'simulate',
+    about: 'whole stores on faulty media, natively and as WebAssembly',
+    needs: ['rust', 'linker', WASM, 'wasm-bindgen'],
+    commands: [
+      cargo('run', '--quiet', '-p', 'palimpsest-kv-simulator', '--', ...SIMULATED),
+      node('tests/run/simulate.mjs', '--compare', '40', '--quick'),
+    ],
+    shows: /^passed: (.+operations, .+ crashes)/m,
   },
   {
     name: 'doctests',
