@@ -48,8 +48,6 @@ mod switch {
         AllocatedTwice,
         /// Page checksums are not compared.
         ChecksumUnchecked,
-        /// That a page is the very version its parent names is not checked.
-        ReferenceUnchecked,
         /// Overflow pages are not verified.
         OverflowUnverified,
         /// A commit's predecessor is not checked.

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Durability, Keys, Next, Options, Revision, Store};
+use palimpsest_kv::{Budget, Durability, Keys, Options, Revision, Store};
 use palimpsest_kv_tests::action::Found;
-use palimpsest_kv_tests::faulty::{Fault, FaultyStorage};
+use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
 
 fn options(durability: Durability) -> Options {
@@ -121,43 +121,5 @@ fn power_that_goes_at_any_change_loses_no_durable_transaction() {
             changes += 1;
         }
         assert!(changes > 30, "{durability:?}: the work was interrupted at {changes} places");
-    }
-}
-
-/// A store whose last two commits are written and not synced: a chunk of a compaction wrote the first, a flush that has not yet synced the second.
-fn two_unsynced_commits() -> FaultyStorage {
-    let disk = FaultyStorage::new();
-    let mut store = Store::open(disk.clone(), options(Durability::Relaxed)).unwrap();
-    store.put("a", "1").unwrap();
-    store.put("a", "2").unwrap();
-    store.compact(3).unwrap();
-    store.put("b", "undone").unwrap();
-    assert_eq!(store.run(&SimClock::ticking(0), Budget::micros(0)).unwrap(), Next::Now);
-    store.put("c", "undone").unwrap();
-    let writes = disk.unsynced();
-    assert!(writes > 0, "the chunk has written a commit");
-    // The moment before the flush's sync: a sync that does nothing leaves it for us to look at.
-    disk.arm(Fault::LyingSyncs);
-    store.flush().unwrap();
-    assert!(disk.unsynced() > writes, "the flush has written another");
-    disk
-}
-
-#[test]
-fn a_commit_that_a_loss_of_power_undid_is_never_taken_up_again() {
-    let disk = two_unsynced_commits();
-    let unsynced = disk.unsynced();
-    assert!(unsynced < 12, "few enough to try every combination: {unsynced}");
-    for kept in 0..1_u32 << unsynced {
-        let image = disk.with_unsynced(|place| kept & (1 << place) != 0);
-        let mut store = Store::open(image.clone(), options(Durability::Strict)).unwrap();
-        let back = store.range(Keys::all()).count().unwrap();
-        let is_undone = store.get("b").unwrap().is_none();
-        store.put("d", "new").unwrap();
-        drop(store);
-        let again = Store::open(image.with_unsynced(|_| false), options(Durability::Strict)).unwrap();
-        assert_eq!(again.range(Keys::all()).count().unwrap(), back + 1, "kept {kept:b}");
-        assert_eq!(again.get("b").unwrap().is_none(), is_undone, "kept {kept:b}");
-        again.check().unwrap();
     }
 }

@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod known_bugs;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod semantics;

@@ -69,7 +69,7 @@ impl<S: Storage> Pages<S> {
         if !page::is_sealed(&page, self.store_id(), id) {
             return Err(corrupt("the checksum does not match its content"));
         }
-        if Header::of(&page).checksum() != place.checksum && !sabotaged!(ReferenceUnchecked) {
+        if Header::of(&page).checksum() != place.checksum {
             return Err(corrupt("it is another version than the page above it names"));
         }
         page::check_kind(&page, id, kind)?;

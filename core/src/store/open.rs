@@ -105,13 +105,18 @@ impl<S: Storage> Opening<S> {
     /// Takes up the commits after the checkpoint, as far as they are whole.
     fn follow_log(&mut self) -> Result<()> {
         let mut unproven = Unproven::default();
-        let missing = loop {
+        let (missing, damage) = loop {
             let commit = match self.pager.next_commit()? {
                 NextCommit::Whole(commit) => commit,
-                NextCommit::Missing(page) => break page,
+                NextCommit::Missing(page) => break (page, None),
             };
-            let Some(overflow) = self.overflow_of(&commit)? else {
-                break commit.last().map_or(PageId::new(0), Replayed::next);
+            let overflow = match self.overflow_of(&commit) {
+                Ok(overflow) => overflow,
+                // Its pages are there, but not those of a long value: the commit is not there whole.
+                Err(damage @ Error::Corrupt { kind: PageKind::Overflow, .. }) => {
+                    break (commit.last().map_or(PageId::new(0), Replayed::next), Some(damage));
+                }
+                Err(error) => return Err(error),
             };
             self.pager.accept(&commit, overflow, &mut unproven)?;
             for replayed in &commit {
@@ -120,16 +125,21 @@ impl<S: Storage> Opening<S> {
             self.records.replay(&mut self.pager, commit)?;
             self.revision = self.revision.max(self.records.last().main);
             if sabotaged!(LogFollowedOnce) {
-                break PageId::new(u32::MAX);
+                break (PageId::new(u32::MAX), None);
             }
         };
-        self.pager.check_end_of_log(missing)?;
+        match (self.pager.check_end_of_log(missing), damage) {
+            (Err(Error::Corrupt { .. }), Some(damage)) => return Err(damage),
+            (checked, _) => checked?,
+        }
         self.pager.end_of_log(unproven)
     }
 
-    /// The overflow pages that a commit's new records use, `None` if one of them is not there whole: the commit was
-    /// not durable then.
-    fn overflow_of(&self, commit: &[Replayed]) -> Result<Option<Vec<PageId>>> {
+    /// The overflow pages that a commit's new records use.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] names the first that is not there whole.
+    fn overflow_of(&self, commit: &[Replayed]) -> Result<Vec<PageId>> {
         let mut found = Vec::new();
         for Replayed { page, place, .. } in commit {
             for record in Leaf::of(page).records() {
@@ -137,14 +147,10 @@ impl<S: Storage> Opening<S> {
                 if record.position <= self.records.last() {
                     continue;
                 }
-                match Records::verified_overflow(self.pager.pages(), &record.body) {
-                    Ok(pages) => found.extend(pages),
-                    Err(Error::Corrupt { .. }) => return Ok(None),
-                    Err(error) => return Err(error),
-                }
+                found.extend(Records::verified_overflow(self.pager.pages(), &record.body)?);
             }
         }
-        Ok(Some(found))
+        Ok(found)
     }
 
     fn take_system_records(&mut self, replayed: &Replayed) -> Result<()> {

@@ -1,0 +1,225 @@
+//! What is done to a store to find out whether it has one of the known bugs. A scenario panics if it has.
+
+use std::time::Duration;
+
+use palimpsest_kv::{Budget, Durability, Entry, Error, Keys, Next, Options, Store};
+use palimpsest_kv_tests::faulty::{Fault, FaultyStorage, Lasting, Operation};
+use palimpsest_kv_tests::rng::Rng;
+use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
+
+const PAGE_BYTES: usize = 512;
+const META_BYTES: usize = 512;
+
+fn options() -> Options {
+    Options {
+        page_bytes: PAGE_BYTES,
+        cache_bytes: 0,
+        compaction_pause: Duration::ZERO,
+        store_id: Some(9),
+        ..Options::default()
+    }
+}
+
+fn open(medium: &FaultyStorage) -> Store<FaultyStorage> {
+    Store::open(medium.clone(), options()).unwrap()
+}
+
+/// Keys and values as they are now.
+fn contents(store: &Store<FaultyStorage>) -> palimpsest_kv::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    let pair = |entry: &Entry| (entry.key().to_vec(), entry.value().to_vec());
+    Ok(store.range(Keys::all()).collect()?.entries.iter().map(pair).collect())
+}
+
+/// Writes each of 40 keys once more, with another value.
+fn round(store: &mut Store<FaultyStorage>, number: u32) {
+    for key in 0..40 {
+        store.put(format!("key{key:02}"), format!("value {number} of {key}")).unwrap();
+    }
+}
+
+fn compact(store: &mut Store<FaultyStorage>) {
+    store.compact(store.revision()).unwrap();
+    run_until_idle(store, &SimClock::ticking(1), Budget::millis(2));
+}
+
+/// A medium with a store that was closed after some rounds and a compaction.
+fn closed_store() -> FaultyStorage {
+    let medium = FaultyStorage::new();
+    let mut store = open(&medium);
+    (1..4).for_each(|number| round(&mut store, number));
+    compact(&mut store);
+    round(&mut store, 4);
+    store.close().unwrap().expect("no snapshot holds the storage");
+    medium
+}
+
+pub(super) fn a_snapshot_outlives_compactions() {
+    let mut store = open(&FaultyStorage::new());
+    round(&mut store, 0);
+    let snapshot = store.snapshot();
+    let before = snapshot.range(Keys::all()).collect().unwrap();
+    for number in 1..10 {
+        round(&mut store, number);
+        compact(&mut store);
+    }
+    let after = snapshot.range(Keys::all()).collect().unwrap();
+    let values = |entries: &[Entry]| entries.iter().map(|entry| entry.value().to_vec()).collect::<Vec<_>>();
+    assert_eq!(values(&after.entries), values(&before.entries));
+    drop((after, snapshot));
+    store.check().unwrap();
+}
+
+pub(super) fn every_bit_of_a_meta_slot_flipped() {
+    let medium = closed_store();
+    let expected = contents(&open(&medium)).unwrap();
+    let image = medium.to_bytes();
+    for slot in [0, PAGE_BYTES] {
+        for bit in 0..META_BYTES * 8 {
+            let damaged = FaultyStorage::from_bytes(&image);
+            damaged.flip(slot + bit / 8, 1 << (bit % 8));
+            assert_eq!(contents(&open(&damaged)).unwrap(), expected, "bit {bit} of the slot at {slot}");
+        }
+    }
+}
+
+pub(super) fn a_crash_in_a_checkpoint_beside_a_damaged_slot() {
+    for slot in [0, PAGE_BYTES] {
+        let medium = closed_store();
+        let expected = contents(&open(&medium)).unwrap();
+        medium.flip(slot + 100, 1);
+        let mut store = open(&medium);
+        let mut moment = medium.record();
+        store.checkpoint().unwrap();
+        drop(store);
+        for event in medium.recorded() {
+            moment.pass(&event);
+            for seed in 0..200 {
+                let left = FaultyStorage::from_image(moment.torn(&mut Rng::new(seed)));
+                assert_eq!(contents(&open(&left)).unwrap(), expected, "slot {slot}, seed {seed}");
+            }
+        }
+    }
+}
+
+/// A store that was killed: everything is in the log and durable, nothing was closed.
+fn killed_store(puts: u32) -> FaultyStorage {
+    let medium = FaultyStorage::new();
+    let mut store = open(&medium);
+    store.checkpoint().unwrap();
+    for number in 0..puts {
+        store.put(format!("key{number}"), vec![b'v'; 100]).unwrap();
+    }
+    FaultyStorage::from_image(medium.moment().durable)
+}
+
+pub(super) fn decay_in_the_log() {
+    let medium = killed_store(30);
+    let image = medium.to_bytes();
+    let (all, revision) = {
+        let store = open(&medium);
+        (contents(&store).unwrap(), store.revision())
+    };
+    let mut found = 0;
+    for page in 2..image.len() / PAGE_BYTES {
+        let damaged = FaultyStorage::from_bytes(&image);
+        damaged.flip(page * PAGE_BYTES + 200, 0x10);
+        match Store::open(damaged, options()) {
+            Ok(store) => {
+                // Nothing vouches for the newest commit: it may as well have been torn.
+                let is_newest = store.revision().get() + 1 == revision.get();
+                assert!(is_newest || contents(&store).unwrap() == all, "page {page}: {}", store.revision());
+            }
+            Err(Error::Corrupt { page: named, what, .. }) => {
+                assert_eq!(named as usize, page, "the damaged page is named: {what}");
+                found += 1;
+            }
+            Err(error) => panic!("page {page}: {error}"),
+        }
+    }
+    assert!(found > 20, "damage was found in {found} pages");
+}
+
+pub(super) fn undone_commits_stay_undone() {
+    let relaxed = || Options { durability: Durability::Relaxed, compaction_batch_limit: 3, ..options() };
+    let medium = FaultyStorage::new();
+    let mut store = Store::open(medium.clone(), relaxed()).unwrap();
+    store.put("a", "1").unwrap();
+    store.put("a", "2").unwrap();
+    store.compact(3).unwrap();
+    store.put("b", "undone").unwrap();
+    assert_eq!(store.run(&SimClock::ticking(0), Budget::micros(0)).unwrap(), Next::Now);
+    store.put("c", "undone").unwrap();
+    // The moment before the flush's sync: a sync that does nothing leaves it for us to look at.
+    medium.arm(Fault::LyingSyncs);
+    store.flush().unwrap();
+    let unsynced = medium.unsynced();
+    for kept in 0..1_u32 << unsynced {
+        let left = medium.with_unsynced(|place| kept & (1 << place) != 0);
+        let mut store = open(&left);
+        let back = contents(&store).unwrap();
+        store.put("d", "new").unwrap();
+        drop(store);
+        let again = open(&left.with_unsynced(|_| false));
+        let expected: Vec<_> = back.into_iter().chain([(b"d".to_vec(), b"new".to_vec())]).collect();
+        assert_eq!(contents(&again).unwrap(), expected, "kept {kept:b}");
+    }
+}
+
+pub(super) fn a_storage_cut_off() {
+    let image = closed_store().to_bytes();
+    for len in (PAGE_BYTES..image.len()).step_by(PAGE_BYTES) {
+        let cut = FaultyStorage::from_bytes(image.get(..len).unwrap());
+        match Store::open(cut, options()) {
+            Err(Error::Corrupt { .. } | Error::NotAStore { .. }) => {}
+            Err(error) => panic!("{len} bytes are left: {error}"),
+            Ok(store) => panic!("{len} bytes are left, and revision {}", store.revision()),
+        }
+    }
+}
+
+pub(super) fn every_page_replaced_by_an_older_version() {
+    let medium = FaultyStorage::new();
+    let mut versions: Vec<Vec<u8>> = Vec::new();
+    let mut store = open(&medium);
+    for number in 0..6 {
+        round(&mut store, number);
+        compact(&mut store);
+        versions.push(medium.to_bytes());
+    }
+    let expected = contents(&store).unwrap();
+    store.close().unwrap();
+    let image = medium.to_bytes();
+    for older in &versions {
+        for (page, old) in older.chunks(PAGE_BYTES).enumerate() {
+            let mut bytes = image.clone();
+            bytes.get_mut(page * PAGE_BYTES..(page + 1) * PAGE_BYTES).unwrap().copy_from_slice(old);
+            let read = Store::open(FaultyStorage::from_image(bytes), options()).and_then(|store| {
+                store.check()?;
+                contents(&store)
+            });
+            match read {
+                Ok(seen) => assert_eq!(seen, expected, "page {page}"),
+                Err(Error::Corrupt { .. }) => {}
+                Err(error) => panic!("page {page}: {error}"),
+            }
+        }
+    }
+}
+
+pub(super) fn a_read_that_fails_within_a_range() {
+    let medium = closed_store();
+    let store = open(&medium);
+    let mut failures = 0;
+    for reads in 0..60 {
+        medium.arm(Fault::Failing(Operation::Read, reads, Lasting::Once));
+        let mut entries = store.range(Keys::all()).iter().unwrap();
+        let seen = entries.by_ref().take_while(Result::is_ok).count();
+        if seen < 40 {
+            failures += 1;
+            assert!(entries.next().is_none(), "after the error of read {reads} there is nothing more");
+        }
+        drop(entries);
+        medium.heal();
+    }
+    assert!(failures > 10, "{failures} ranges have failed");
+}
