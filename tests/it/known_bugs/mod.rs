@@ -49,14 +49,14 @@ fn check_simulated(fault: Sabotage) {
     assert!(noticed, "{SEEDS} seeds of the simulation do not notice {fault:?}");
 }
 
-/// etcd, issue 14370: a write was acknowledged before it was durable, and lost.
+/// etcd#14370: a write was acknowledged before it was durable, and lost.
 #[test]
 fn what_is_acknowledged_is_durable() {
     check_simulated(Sabotage::SyncSkipped);
     check_simulated(Sabotage::DurableTooEarly);
 }
 
-/// fjall, issue 308; redb before 2.1.2: after a failed write the store went on, and what it acknowledged later could not be read. Rebello
+/// fjall#308; redb before 2.1.2: after a failed write the store went on, and what it acknowledged later could not be read. Rebello
 /// and others, "Can Applications Recover from fsync Failures?" (2020), found no store that copes with a sync that fails once and then succeeds.
 #[test]
 fn nothing_is_acknowledged_after_a_failed_sync() {
@@ -75,31 +75,31 @@ fn a_crash_while_a_store_is_opened_after_a_crash_loses_nothing() {
     check_simulated(Sabotage::RecoveredLogNotSynced);
 }
 
-/// bbolt, issue 16596 of etcd; redb 4.5: a crash while a store was created left a file that could not be opened.
+/// etcd#16596 (bbolt); redb 4.5: a crash while a store was created left a file that could not be opened.
 #[test]
 fn a_crash_during_creation_leaves_an_empty_store() {
     check_simulated(Sabotage::CreationRefused);
 }
 
-/// bbolt, issue 778: a page was allocated twice.
+/// bbolt#778: a page was allocated twice.
 #[test]
 fn no_page_is_given_out_twice() {
     check_simulated(Sabotage::AllocatedTwice);
 }
 
-/// boltdb, issue 348; SurrealDB, issue 6872: pages were freed that something still reached.
+/// boltdb#348; SurrealDB#6872: pages were freed that something still reached.
 #[test]
 fn pages_of_what_is_kept_are_not_freed() {
     check_simulated(Sabotage::OverflowFreedAlive);
 }
 
-/// lmdb-js, issues 194 and 335: pages of removed values never came back.
+/// lmdb-js#194 and #335: pages of removed values never came back.
 #[test]
 fn pages_of_what_is_removed_come_back() {
     check_simulated(Sabotage::OverflowLeaked);
 }
 
-/// redb, issue 1330: pages were used again that the last durable state still needed.
+/// redb#1330: pages were used again that the last durable state still needed.
 #[test]
 fn pages_of_the_last_checkpoint_are_not_used_again_before_the_next() {
     check_simulated(Sabotage::PendingReusedEarly);
@@ -111,25 +111,25 @@ fn pages_that_a_snapshot_reads_are_not_used_again() {
     check(Sabotage::SnapshotIgnored, scenarios::a_snapshot_outlives_compactions);
 }
 
-/// ReOpenLDAP, issue 1: the meta page reached the disk before the data. SurrealKV, issue 390: a table was named before it was synced.
+/// ReOpenLDAP#1: the meta page reached the disk before the data. SurrealKV#390: a table was named before it was synced.
 #[test]
 fn a_checkpoint_is_named_after_its_pages_are_durable() {
     check_simulated(Sabotage::MetaBeforeData);
 }
 
-/// libmdbx, issue 217: a meta page that was not valid was chosen because its number was greater.
+/// libmdbx#217: a meta page that was not valid was chosen because its number was greater.
 #[test]
 fn a_damaged_meta_slot_is_never_chosen() {
     check(Sabotage::MetaChecksumUnchecked, scenarios::every_bit_of_a_meta_slot_flipped);
 }
 
-/// bbolt, issue 1005: a meta page was unprotected while it was being written.
+/// bbolt#1005: a meta page was unprotected while it was being written.
 #[test]
 fn the_only_good_meta_slot_is_not_written_over() {
     check(Sabotage::TrustedSlotOverwritten, scenarios::a_crash_in_a_checkpoint_beside_a_damaged_slot);
 }
 
-/// SurrealKV, issue 264: only the last segment of the log was replayed.
+/// SurrealKV#264: only the last segment of the log was replayed.
 #[test]
 fn the_whole_log_is_followed() {
     check_simulated(Sabotage::LogFollowedOnce);
@@ -141,19 +141,19 @@ fn a_transaction_of_many_pages_is_there_whole_or_not_at_all() {
     check_simulated(Sabotage::CommitEndIgnored);
 }
 
-/// fjall, issue 311: decay in the middle of the journal could not be told from a torn end, and what came after was lost.
+/// fjall#311: decay in the middle of the journal could not be told from a torn end, and what came after was lost.
 #[test]
 fn decay_in_the_middle_of_the_log_is_no_torn_end() {
     check(Sabotage::LostCommitIgnored, scenarios::decay_in_the_log);
 }
 
-/// fjall, issue 241: what had been undone came back when the journal was replayed.
+/// fjall#241: what had been undone came back when the journal was replayed.
 #[test]
 fn what_a_crash_has_undone_does_not_come_back() {
     check(Sabotage::PredecessorUnchecked, scenarios::undone_commits_stay_undone);
 }
 
-/// PGlite, issue 327 and others: a file that was cut off was opened as if that were all.
+/// PGlite#327 and others: a file that was cut off was opened as if that were all.
 #[test]
 fn a_storage_that_was_cut_off_is_refused() {
     check(Sabotage::LengthUnchecked, scenarios::a_storage_cut_off);
@@ -174,19 +174,19 @@ fn a_lost_write_is_seen() {
     scenarios::every_page_replaced_by_an_older_version();
 }
 
-/// etcd, issues 18089 and 19179: a tombstone at exactly the compacted revision was dropped, and who followed from there missed the delete.
+/// etcd#18089 and #19179: a tombstone at exactly the compacted revision was dropped, and who followed from there missed the delete.
 #[test]
 fn a_tombstone_at_the_compacted_revision_is_kept() {
     check_simulated(Sabotage::TombstoneDropped);
 }
 
-/// etcd, issues 6567 and 6633: after a restart the current revision was less than the compacted one.
+/// etcd#6567 and #6633: after a restart the current revision was less than the compacted one.
 #[test]
 fn a_compaction_that_was_acknowledged_is_not_forgotten() {
     check_simulated(Sabotage::ScheduledForgotten);
 }
 
-/// etcd, issue 17780: a crash during compaction left a store that differed from its copies.
+/// etcd#17780: a crash during compaction left a store that differed from its copies.
 #[test]
 fn a_compaction_that_was_interrupted_goes_on() {
     check_simulated(Sabotage::FinishedTooEarly);
