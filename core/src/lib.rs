@@ -82,6 +82,7 @@ pub mod limits;
 mod pager;
 mod records;
 mod revision;
+mod salvage;
 mod scheduler;
 pub mod storage;
 mod store;
@@ -89,6 +90,7 @@ mod sync;
 
 pub use error::{Error, PageKind, Result};
 pub use revision::Revision;
+pub use salvage::{Damage, Examined, Lost, Salvaged, Sound, examine, salvage};
 #[cfg(feature = "std")]
 pub use scheduler::SystemClock;
 pub use scheduler::{Budget, Clock, Next, Time};

@@ -11,6 +11,8 @@ mod damage;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod salvage;
+#[cfg(test)]
 mod semantics;
 #[cfg(test)]
 mod tidy;

@@ -72,6 +72,11 @@ impl<M: Medium> Checked<M> {
         &self.model
     }
 
+    /// The medium, with the store on it open.
+    pub fn medium(&self) -> &M {
+        &self.medium
+    }
+
     /// How many snapshots are open.
     pub fn snapshots(&self) -> usize {
         self.snapshots.len()

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 ///
 /// Invariant: a bit of `full` is set exactly if all 64 bits of that word of `words` are.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bitmap {
+pub(crate) struct Bitmap {
     words: Vec<u64>,
     full: Vec<u64>,
 }
@@ -25,13 +25,13 @@ impl Bitmap {
         }
     }
 
-    pub(super) fn contains(&self, bit: u32) -> bool {
+    pub(crate) fn contains(&self, bit: u32) -> bool {
         let (word, mask) = split(bit);
         self.words.get(word).is_some_and(|word| word & mask != 0)
     }
 
     /// Sets a bit, and answers whether it was clear.
-    pub(super) fn insert(&mut self, bit: u32) -> bool {
+    pub(crate) fn insert(&mut self, bit: u32) -> bool {
         self.extend(bit.saturating_add(1));
         let (at, mask) = split(bit);
         let Some(word) = self.words.get_mut(at) else { return false };
@@ -75,7 +75,7 @@ impl Bitmap {
     }
 
     /// The set bits, ascending.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0u32..).zip(&self.words).flat_map(|(at, &word)| {
             (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| at * 64 + bit)
         })

@@ -8,8 +8,41 @@ use super::log::{Log, LogEntry, Replayed};
 use super::page::{
     FLAG_END, FLAG_REWRITE, Header, LogStamp, Page, PageId, PageRef, check_kind, is_sealed, page_mut, seal,
 };
+use super::pages::Pages;
 use crate::error::{Error, PageKind, Result};
 use crate::storage::Storage;
+
+/// Reads the commit that follows the end of a log, if it is there whole.
+///
+/// # Errors
+/// [`Error::Storage`] if the storage fails to read what it holds.
+pub(super) fn read_commit<S: Storage>(pages: &Pages<S>, log: &Log) -> Result<Option<Vec<Replayed>>> {
+    let mut found: Vec<Replayed> = Vec::new();
+    let mut at = log.next;
+    let mut previous = log.previous;
+    // A commit has at most as many pages as there are; more would be a circle.
+    for _ in 0..pages.len().saturating_add(1) {
+        let Some(page) = pages.load_unverified(at)? else { return Ok(None) };
+        let header = Header::of(&page);
+        let is_next = is_sealed(&page, pages.store_id(), at)
+            && check_kind(&page, at, PageKind::Leaf).is_ok()
+            && Some(header.commit()) == log.commit.checked_add(1)
+            && header.previous() == previous;
+        if !is_next {
+            return Ok(None);
+        }
+        previous = header.checksum();
+        let entry = if header.flags() & FLAG_REWRITE == 0 { LogEntry::Leaf } else { LogEntry::Rewrite };
+        let is_end = header.flags() & FLAG_END != 0;
+        let place = PageRef { page: at.get(), checksum: previous };
+        at = header.next();
+        found.push(Replayed { entry, place, page });
+        if is_end {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
 
 impl<S: Storage> Pager<S> {
     /// Writes the pages as one commit, without a sync: stamps and seals them, and answers with their places.
@@ -77,31 +110,7 @@ impl<S: Storage> Pager<S> {
     /// # Errors
     /// [`Error::Storage`] if the storage fails to read what it holds.
     pub(crate) fn next_commit(&self) -> Result<Option<Vec<Replayed>>> {
-        let mut found: Vec<Replayed> = Vec::new();
-        let mut at = self.log.next;
-        let mut previous = self.log.previous;
-        // A commit has at most as many pages as there are; more would be a circle.
-        for _ in 0..self.space.pages().saturating_add(1) {
-            let Some(page) = self.pages.load_unverified(at)? else { return Ok(None) };
-            let header = Header::of(&page);
-            let is_next = is_sealed(&page, self.pages.store_id(), at)
-                && check_kind(&page, at, PageKind::Leaf).is_ok()
-                && header.commit() == self.log.commit + 1
-                && header.previous() == previous;
-            if !is_next {
-                return Ok(None);
-            }
-            previous = header.checksum();
-            let entry = if header.flags() & FLAG_REWRITE == 0 { LogEntry::Leaf } else { LogEntry::Rewrite };
-            let is_end = header.flags() & FLAG_END != 0;
-            let place = PageRef { page: at.get(), checksum: previous };
-            at = header.next();
-            found.push(Replayed { entry, place, page });
-            if is_end {
-                return Ok(Some(found));
-            }
-        }
-        Ok(None)
+        read_commit(&self.pages, &self.log)
     }
 
     /// Makes a commit found by [`Pager::next_commit`] part of the log.
@@ -115,16 +124,7 @@ impl<S: Storage> Pager<S> {
         let Some(last) = commit.last() else { return Ok(()) };
         let header = Header::of(&last.page);
         self.check_length(header.file_pages(), last.place.page)?;
-        let superseded =
-            self.log.superseded + commit.iter().filter(|page| page.entry == LogEntry::Rewrite).count();
-        let pages = self.log.pages + commit.len();
-        self.log = Log {
-            next: header.next(),
-            previous: header.checksum(),
-            commit: header.commit(),
-            pages,
-            superseded,
-        };
+        self.log = self.log.after(commit);
         Ok(())
     }
 

@@ -28,10 +28,10 @@ pub(crate) struct NewStore {
 }
 
 /// A meta slot that verified.
-struct Found {
-    meta: Meta,
-    identity: Identity,
-    slot: u32,
+pub(super) struct Found {
+    pub(super) meta: Meta,
+    pub(super) identity: Identity,
+    pub(super) slot: u32,
 }
 
 impl<S: Storage> Pager<S> {
@@ -54,6 +54,18 @@ impl<S: Storage> Pager<S> {
                 let pages = Pages::new(storage, identity, cache_bytes)?;
                 Ok((Self::create(pages)?, None))
             }
+        }
+    }
+
+    /// Whether a storage holds nothing, or what a crash left of a creation.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) fn is_vacant(storage: &S) -> Result<bool> {
+        match find_meta(storage) {
+            Ok(found) => Ok(found.is_none()),
+            Err(error @ Error::Storage { .. }) => Err(error),
+            Err(_) => Ok(false),
         }
     }
 
@@ -101,7 +113,7 @@ fn begin_creation<S: Storage>(storage: &S) -> Result<()> {
 }
 
 /// The slot with the newest checkpoint, `None` if the storage holds no store yet.
-fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
+pub(super) fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
     let len = storage.len()?;
     if len < META_BYTES as u64 {
         let mut start = vec![0; usize::try_from(len).unwrap_or(0)];

@@ -6,7 +6,7 @@
 //! the log from the last checkpoint, takes whole commits only, and never takes up pages of a future that a crash undid.
 
 use super::meta::LogStart;
-use super::page::{Page, PageId, PageRef};
+use super::page::{Header, Page, PageId, PageRef};
 
 /// Whether a page of the log begins a leaf or continues one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) enum LogEntry {
 
 /// Where the log stands. Invariant: `next` is used and holds nothing that anything else reaches.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Log {
+pub(crate) struct Log {
     pub(super) next: PageId,
     pub(super) previous: u64,
     pub(super) commit: u64,
@@ -33,6 +33,25 @@ impl Log {
     pub(super) fn new(start: LogStart) -> Self {
         let next = PageId::new(start.next);
         Self { next, previous: start.previous, commit: start.commit, pages: 0, superseded: 0 }
+    }
+
+    /// Where the next commit goes.
+    pub(crate) fn next(self) -> PageId {
+        self.next
+    }
+
+    /// The log with one more commit, as it was read.
+    pub(crate) fn after(self, commit: &[Replayed]) -> Self {
+        let Some(last) = commit.last() else { return self };
+        let header = Header::of(&last.page);
+        let rewrites = commit.iter().filter(|page| page.entry == LogEntry::Rewrite).count();
+        Self {
+            next: header.next(),
+            previous: header.checksum(),
+            commit: header.commit(),
+            pages: self.pages + commit.len(),
+            superseded: self.superseded + rewrites,
+        }
     }
 
     pub(super) fn start(&self) -> LogStart {

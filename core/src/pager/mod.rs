@@ -19,8 +19,10 @@ mod page;
 mod pages;
 mod plan;
 mod space;
+mod survey;
 
 pub(crate) use arena::Pager;
+pub(crate) use bitmap::Bitmap;
 pub(crate) use checkpoint::{Checkpoint, Progress};
 pub(crate) use create::NewStore;
 pub(crate) use log::{LogEntry, Replayed};
@@ -31,3 +33,4 @@ pub(crate) use page::{
 };
 pub(crate) use pages::Pages;
 pub(crate) use space::Hold;
+pub(crate) use survey::{Map, Mark, Survey, in_page};

@@ -136,6 +136,11 @@ impl<S: Storage> Pages<S> {
         (0..self.len()).for_each(|page| self.cache.remove(PageId::new(page)));
     }
 
+    /// Bytes from a page's beginning on, as they are.
+    pub(super) fn read_raw(&self, start: PageId, buffer: &mut [u8]) -> Result<()> {
+        self.storage.read(self.offset(start), buffer)
+    }
+
     pub(super) fn write_raw(&self, start: PageId, bytes: &[u8]) -> Result<()> {
         self.storage.write(self.offset(start), bytes)
     }

@@ -17,14 +17,19 @@ use crate::storage::Storage;
 
 /// What a checkpoint remembers of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RootState {
-    pub(super) records: Option<RecordsRoot>,
-    pub(super) revision: u64,
-    pub(super) scheduled: Option<u64>,
-    pub(super) finished: Option<u64>,
+pub(crate) struct RootState {
+    pub(crate) records: Option<RecordsRoot>,
+    pub(crate) revision: u64,
+    pub(crate) scheduled: Option<u64>,
+    pub(crate) finished: Option<u64>,
 }
 
 impl RootState {
+    /// The state of a store that nothing was written to.
+    pub(crate) const fn new() -> Self {
+        Self { records: None, revision: Revision::FIRST.get(), scheduled: None, finished: None }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let Ok(bytes) = postcard::to_allocvec(self) else {
             unreachable!("a vector takes any number of bytes")
@@ -33,7 +38,9 @@ impl RootState {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self> {
+    /// # Errors
+    /// [`Error::Corrupt`] if these bytes are no root.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         postcard::from_bytes(bytes).map_err(|error| {
             Error::corrupt(0, PageKind::Meta, alloc::format!("the root can't be read: {error}"))
         })
@@ -69,7 +76,7 @@ impl<S: Storage> Store<S> {
 }
 
 /// A number that no other store has, as far as the platform has randomness to give.
-fn random_id() -> u64 {
+pub(super) fn random_id() -> u64 {
     #[cfg(feature = "std")]
     {
         use core::hash::{BuildHasher, Hasher};
@@ -85,9 +92,7 @@ impl<S: Storage> Opening<S> {
     fn from_checkpoint(mut pager: Pager<S>, root: Option<&[u8]>) -> Result<Self> {
         let root = match root {
             Some(bytes) => RootState::decode(bytes)?,
-            None => {
-                RootState { records: None, revision: Revision::FIRST.get(), scheduled: None, finished: None }
-            }
+            None => RootState::new(),
         };
         let records = match &root.records {
             Some(records) => Records::load(pager.pages(), records)?,
