@@ -11,5 +11,6 @@ pub mod medium;
 pub mod model;
 pub mod replay;
 pub mod rng;
+pub mod sample;
 pub mod script;
 pub mod sim;

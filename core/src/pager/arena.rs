@@ -10,7 +10,7 @@ use super::page::{Page, PageId, PageRef, seal};
 use super::pages::Pages;
 use super::space::{Hold, Space};
 use crate::checksum::checksum;
-use crate::error::{Error, PageKind, Result};
+use crate::error::{Error, Result};
 use crate::storage::Storage;
 
 /// Pages to add at once when the storage must grow: a thirty-second of what is there, within these bounds. Growing ahead
@@ -33,6 +33,8 @@ pub(crate) struct Pager<S> {
     pub(super) trusted_slot: u32,
     /// The storage's length in pages at the last sync.
     pub(super) durable_pages: u32,
+    /// Commits since the last sync.
+    pub(super) unsynced: u64,
 }
 
 impl<S: Storage> Pager<S> {
@@ -149,6 +151,7 @@ impl<S: Storage> Pager<S> {
     pub(crate) fn sync(&mut self) -> Result<()> {
         self.pages.sync()?;
         self.durable_pages = self.space.pages();
+        self.unsynced = 0;
         Ok(())
     }
 
@@ -212,16 +215,5 @@ impl<S: Storage> Pager<S> {
     /// The pages that are pending.
     pub(crate) fn pending(&self) -> impl Iterator<Item = PageId> + '_ {
         self.space.pending()
-    }
-
-    /// Checks that the storage is as long as it was when something was made durable.
-    pub(super) fn check_length(&self, pages: u32, page: u32) -> Result<()> {
-        let there = self.pages.storage_bytes()?;
-        if u64::from(pages) * self.page_bytes() as u64 > there {
-            let what =
-                format!("the storage was {pages} pages long and has {there} bytes now: it was cut off");
-            return Err(Error::corrupt(page, PageKind::Meta, what));
-        }
-        Ok(())
     }
 }

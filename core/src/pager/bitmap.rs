@@ -74,6 +74,17 @@ impl Bitmap {
         self.words.get(word).copied().unwrap_or(0)
     }
 
+    /// The clear bits below `end`, ascending.
+    pub(super) fn clear(&self, end: u32) -> impl Iterator<Item = u32> + '_ {
+        (0..end.div_ceil(64)).flat_map(move |word| {
+            let bits = self.word(word as usize);
+            let first = word * 64;
+            let clear =
+                (0..64).filter(move |bit| bits & (1 << bit) == 0).map(move |bit| first.saturating_add(bit));
+            clear.take_while(move |bit| *bit < end)
+        })
+    }
+
     /// The set bits, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0u32..).zip(&self.words).flat_map(|(at, &word)| {

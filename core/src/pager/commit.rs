@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::arena::{MAX_GROWTH, Pager};
-use super::log::{Log, LogEntry, Replayed};
+use super::log::{Log, LogEntry, LogPage, Replayed};
 use super::page::{
     FLAG_END, FLAG_REWRITE, Header, LogStamp, Page, PageId, PageRef, check_kind, is_sealed, page_mut, seal,
 };
@@ -23,21 +23,16 @@ pub(super) fn read_commit<S: Storage>(pages: &Pages<S>, log: &Log) -> Result<Opt
     // A commit has at most as many pages as there are; more would be a circle.
     for _ in 0..pages.len().saturating_add(1) {
         let Some(page) = pages.load_unverified(at)? else { return Ok(None) };
-        let header = Header::of(&page);
-        let is_next = is_sealed(&page, pages.store_id(), at)
-            && check_kind(&page, at, PageKind::Leaf).is_ok()
-            && Some(header.commit()) == log.commit.checked_add(1)
-            && header.previous() == previous;
-        if !is_next {
+        let is_leaf = is_sealed(&page, pages.store_id(), at) && check_kind(&page, at, PageKind::Leaf).is_ok();
+        let header = LogPage::of(at, &page);
+        let is_next = Some(header.commit) == log.commit.checked_add(1) && header.previous == previous;
+        if !is_leaf || !is_next {
             return Ok(None);
         }
-        previous = header.checksum();
-        let entry = if header.flags() & FLAG_REWRITE == 0 { LogEntry::Leaf } else { LogEntry::Rewrite };
-        let is_end = header.flags() & FLAG_END != 0;
-        let place = PageRef { page: at.get(), checksum: previous };
-        at = header.next();
-        found.push(Replayed { entry, place, page });
-        if is_end {
+        previous = header.place.checksum;
+        at = header.next;
+        found.push(Replayed { entry: header.entry, place: header.place, page });
+        if header.is_end {
             return Ok(Some(found));
         }
     }
@@ -63,8 +58,9 @@ impl<S: Storage> Pager<S> {
         for ((at, (&place, &next)), (entry, page)) in steps.zip(pages.iter_mut()) {
             let end = if at + 1 == count { FLAG_END } else { 0 };
             let rewrite = if *entry == LogEntry::Rewrite { FLAG_REWRITE } else { 0 };
-            let file_pages = self.durable_pages;
-            LogStamp { flags: end | rewrite, next, commit, previous, file_pages }.apply(page_mut(page));
+            let (file_pages, unsynced) = (self.durable_pages, self.unsynced);
+            LogStamp { flags: end | rewrite, next, commit, previous, file_pages, unsynced }
+                .apply(page_mut(page));
             previous = seal(page, self.pages.store_id(), place);
             refs.push(PageRef { page: place.get(), checksum: previous });
         }
@@ -78,6 +74,7 @@ impl<S: Storage> Pager<S> {
         let superseded =
             self.log.superseded + pages.iter().filter(|(entry, _)| *entry == LogEntry::Rewrite).count();
         self.log = Log { next, previous, commit, pages: self.log.pages + count, superseded };
+        self.unsynced += 1;
         Ok(refs)
     }
 
@@ -123,7 +120,7 @@ impl<S: Storage> Pager<S> {
         }
         let Some(last) = commit.last() else { return Ok(()) };
         let header = Header::of(&last.page);
-        self.check_length(header.file_pages(), last.place.page)?;
+        self.pages.check_length(header.file_pages(), last.place.page)?;
         self.log = self.log.after(commit);
         Ok(())
     }

@@ -72,6 +72,10 @@ impl<S: Storage> Pager<S> {
     fn open_found(pages: Pages<S>, meta: Meta, slot: u32) -> Result<(Self, Vec<u8>)> {
         let length = pages.len();
         let bits = freelist::bits_per_page(pages.page_bytes());
+        let is_new = meta.checkpoint == 0 && meta.pages <= META_PAGES;
+        if !is_new {
+            pages.check_length(meta.pages, slot)?;
+        }
         let mut pager = Self {
             pages: Arc::new(pages),
             space: Space::new(meta.pages, bits),
@@ -80,10 +84,8 @@ impl<S: Storage> Pager<S> {
             checkpoint: meta.checkpoint,
             trusted_slot: slot,
             durable_pages: meta.pages,
+            unsynced: 0,
         };
-        if meta.checkpoint > 0 {
-            pager.check_length(meta.pages, slot)?;
-        }
         pager.load_freelist(meta.freelist)?;
         pager.space.forget_changes();
         pager.space.grow(length);

@@ -12,6 +12,7 @@ mod cache;
 mod checkpoint;
 mod commit;
 mod create;
+mod ending;
 mod freelist;
 mod log;
 mod meta;
@@ -25,7 +26,7 @@ pub(crate) use arena::Pager;
 pub(crate) use bitmap::Bitmap;
 pub(crate) use checkpoint::{Checkpoint, Progress};
 pub(crate) use create::NewStore;
-pub(crate) use log::{LogEntry, Replayed};
+pub(crate) use log::{Log, LogEntry, LogPage, Replayed};
 pub(crate) use meta::MAX_ROOT_BYTES;
 pub(crate) use page::{
     HEADER_BYTES, Header, Page, PageId, PageRef, blank, page_mut, put_at, set_base, set_count, set_level,

@@ -55,6 +55,7 @@ const PREVIOUS: usize = 24;
 const BASE: usize = 32;
 const USED: usize = 40;
 const LEVEL: usize = 42;
+const UNSYNCED: usize = 43;
 const FILE_PAGES: usize = 44;
 
 /// The kinds a header can name, as stored.
@@ -138,6 +139,11 @@ impl<'a> Header<'a> {
         self.0.get(LEVEL).copied().unwrap_or(0)
     }
 
+    /// How many of the commits before this page's were not durable for certain when it was written; `None` for more than can be told.
+    pub(crate) fn unsynced(self) -> Option<u8> {
+        self.0.get(UNSYNCED).copied().filter(|unsynced| *unsynced < MANY_UNSYNCED)
+    }
+
     /// The storage's length in pages that this page's commit made durable.
     pub(crate) fn file_pages(self) -> u32 {
         u32_at(self.0, FILE_PAGES)
@@ -160,6 +166,9 @@ pub(crate) fn set_level(page: &mut [u8], level: u8) {
     put_at(page, LEVEL, &[level]);
 }
 
+/// Stands for any number of commits from this one on.
+const MANY_UNSYNCED: u8 = u8::MAX;
+
 /// What the log stamps on a page before it writes it.
 pub(crate) struct LogStamp {
     pub(crate) flags: u8,
@@ -167,6 +176,8 @@ pub(crate) struct LogStamp {
     pub(crate) commit: u64,
     pub(crate) previous: u64,
     pub(crate) file_pages: u32,
+    /// Commits before this one that were not synced.
+    pub(crate) unsynced: u64,
 }
 
 impl LogStamp {
@@ -176,6 +187,7 @@ impl LogStamp {
         put_at(page, COMMIT, &self.commit.to_le_bytes());
         put_at(page, PREVIOUS, &self.previous.to_le_bytes());
         put_at(page, FILE_PAGES, &self.file_pages.to_le_bytes());
+        put_at(page, UNSYNCED, &[u8::try_from(self.unsynced).unwrap_or(MANY_UNSYNCED)]);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading: the storage with the cache before it, shared with snapshots on other threads.
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -119,6 +120,17 @@ impl<S: Storage> Pages<S> {
     /// More pages than this there can't be.
     pub(crate) fn most_pages(&self) -> u32 {
         self.len()
+    }
+
+    /// Checks that the storage is as long as it was when something was made durable.
+    pub(super) fn check_length(&self, pages: u32, page: u32) -> Result<()> {
+        let there = self.storage_bytes()?;
+        if u64::from(pages) * self.page_bytes() as u64 > there {
+            let what =
+                format!("the storage was {pages} pages long and has {there} bytes now: it was cut off");
+            return Err(Error::corrupt(page, PageKind::Meta, what));
+        }
+        Ok(())
     }
 
     pub(crate) fn storage_bytes(&self) -> Result<u64> {

@@ -10,7 +10,7 @@ use super::bitmap::Bitmap;
 use super::commit::read_commit;
 use super::create::find_meta;
 use super::freelist::{MAX_LEVEL, Node, bits_per_page, children, top_level};
-use super::log::{Log, Replayed};
+use super::log::{Log, LogPage, Replayed};
 use super::meta::{META_BYTES, META_PAGES, Meta};
 use super::page::{HEADER_BYTES, Header, Page, PageId, PageRef, check_kind, is_sealed, u64_at};
 use super::pages::Pages;
@@ -45,6 +45,8 @@ pub(crate) struct Map {
     group_bits: u32,
     /// Pages that the map itself stands on.
     own: Vec<PageId>,
+    /// Used pages that the storage has lost by being cut off.
+    cut_off: u64,
     is_whole: bool,
 }
 
@@ -61,6 +63,11 @@ impl Map {
             true => Mark::Free,
             false => Mark::Unknown,
         }
+    }
+
+    /// How many used pages the storage has lost by being cut off.
+    pub(crate) fn cut_off(&self) -> u64 {
+        self.cut_off
     }
 
     /// The pages that are known to be used.
@@ -98,7 +105,7 @@ impl<S: Storage> Survey<S> {
         let survey = Self { pages: Pages::new(storage, found.identity, 0)?, meta: found.meta };
         survey.check_slot(1 - found.slot, damage)?;
         let there = survey.pages.len();
-        if survey.meta.checkpoint > 0 && there < survey.meta.pages {
+        if survey.is_cut() {
             let what = format!("the storage was {} pages long and has {there} now", survey.meta.pages);
             damage(Error::corrupt(found.slot, PageKind::Meta, what));
         }
@@ -122,6 +129,11 @@ impl<S: Storage> Survey<S> {
             Err(error) => damage(in_page(slot, PageKind::Meta)(error)),
         }
         Ok(())
+    }
+
+    /// Whether the storage is shorter than it was when the checkpoint was made.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.meta.checkpoint > 0 && self.pages.len() < self.meta.pages
     }
 
     pub(crate) fn pages(&self) -> &Pages<S> {
@@ -158,6 +170,13 @@ impl<S: Storage> Survey<S> {
     /// The pages that the pager itself uses beside the map: the meta slots and the place of the log's next page.
     pub(crate) fn own_pages(&self) -> impl Iterator<Item = PageId> + use<S> {
         (0..META_PAGES).chain([self.meta.log.next]).map(PageId::new)
+    }
+
+    /// A page that verifies for its place by itself, if it may be one of the log after a commit.
+    pub(crate) fn log_page_after(&self, commit: u64, page: PageId) -> Option<(LogPage, Page)> {
+        let (kind, _, bytes) = self.lone(page)?;
+        let header = LogPage::of(page, &bytes);
+        (kind == PageKind::Leaf && header.commit > commit).then_some((header, bytes))
     }
 
     /// Where the log begins.
@@ -237,7 +256,7 @@ impl<S: Storage> Survey<S> {
                 let used = u64::from(group) * u64::from(map.group_bits) + u64::from(word * 64 + bit);
                 match u32::try_from(used).ok().filter(|used| *used < most) {
                     Some(used) if used < self.len() => _ = map.used.insert(used),
-                    Some(_) => {}
+                    Some(_) => map.cut_off += 1,
                     None => beyond = Some(used),
                 }
             }

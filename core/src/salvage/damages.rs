@@ -1,11 +1,11 @@
 //! Damage that was found, listed as far as lists are worth reading.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::error::{Error, PageKind};
 use crate::limits::MAX_LISTED;
-use crate::pager::Bitmap;
 
 /// A page that is not as it must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub(super) struct Damages {
     pub(super) listed: Listed<Damage>,
     /// How many pages are damaged.
     pub(super) pages: u64,
-    seen: Bitmap,
+    seen: BTreeSet<u32>,
 }
 
 impl Damages {

@@ -7,9 +7,11 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::damages::Damages;
+use super::log::{LogLeaf, follow};
+use super::position::{after, ends};
 use crate::error::{Error, PageKind, Result};
-use crate::pager::{Bitmap, LogEntry, Map, Mark, Page, PageId, PageRef, Replayed, Survey, in_page};
-use crate::records::{Body, Leaf, LeafRef, Records, RecordsRoot, SystemRecord, walk};
+use crate::pager::{Bitmap, Map, Mark, PageId, PageRef, Survey};
+use crate::records::{Body, LeafRef, Records, RecordsRoot, walk};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
 use crate::store::RootState;
@@ -51,6 +53,10 @@ pub(super) struct Ground<'a, S> {
     pub(super) sources: Vec<Source>,
     /// In order, and apart from each other.
     pub(super) gaps: Vec<Gap>,
+    /// Stretches of the log that are missing.
+    pub(super) missing: Vec<Range<Position>>,
+    /// Whether the storage is shorter than it was, so that nothing tells how far the log went.
+    pub(super) is_cut: bool,
     /// Pages whose use is known.
     pub(super) accounted: Bitmap,
     /// Overflow pages of records met so far.
@@ -59,23 +65,6 @@ pub(super) struct Ground<'a, S> {
     pub(super) unconfirmed: u64,
     pub(super) revision: u64,
     pub(super) compacted: Option<u64>,
-}
-
-/// The position after another.
-fn after(position: Position) -> Position {
-    match position.sub.checked_add(1) {
-        Some(sub) => Position::new(position.main, sub),
-        None => Position::new(position.main.saturating_add(1), 0),
-    }
-}
-
-/// The first and the last position of a leaf's records, those left out that can't be read.
-pub(super) fn ends(page: &Page) -> Option<(Position, Position)> {
-    let leaf = Leaf::of(page);
-    let position = |at: usize| leaf.record(at).ok().map(|record| record.position);
-    let first = (0..leaf.len()).find_map(position)?;
-    let last = (0..leaf.len()).rev().find_map(position)?;
-    Some((first, last))
 }
 
 impl<'a, S: Storage> Ground<'a, S> {
@@ -93,6 +82,8 @@ impl<'a, S: Storage> Ground<'a, S> {
             damages,
             sources: Vec::new(),
             gaps: Vec::new(),
+            missing: Vec::new(),
+            is_cut: false,
             accounted: Bitmap::default(),
             overflow: Bitmap::default(),
             unconfirmed: 0,
@@ -101,9 +92,8 @@ impl<'a, S: Storage> Ground<'a, S> {
         };
         let root = ground.root();
         let open = ground.open_leaf(&root);
-        let log = ground.log();
-        ground.tree(&root, open, log.first().copied());
-        ground.sources.extend(log.into_iter().map(|(source, _)| source));
+        let goes_on = ground.log(&root);
+        ground.tree(&root, open, goes_on);
         if !ground.gaps.is_empty() {
             ground.search();
         }
@@ -139,7 +129,7 @@ impl<'a, S: Storage> Ground<'a, S> {
     /// The leaf that was open at the checkpoint.
     fn open_leaf(&mut self, root: &RootState) -> Option<Source> {
         let place = root.records?.open?;
-        self.accounted.insert(place.page);
+        self.note(place.page);
         let loaded = self.survey.load(place, PageKind::Leaf).and_then(|page| {
             ends(&page).ok_or_else(|| Error::corrupt(place.page, PageKind::Leaf, "it holds no record"))
         });
@@ -152,59 +142,32 @@ impl<'a, S: Storage> Ground<'a, S> {
         }
     }
 
-    /// Leaves of the log's whole commits, without those that a longer version replaces, each with how it was entered.
-    fn log(&mut self) -> Vec<(Source, LogEntry)> {
-        let mut leaves: Vec<(Source, LogEntry)> = Vec::new();
-        let mut log = self.survey.log();
-        loop {
-            let commit = match self.survey.next_commit(&log) {
-                Ok(Some(commit)) => commit,
-                Ok(None) => break,
-                Err(error) => {
-                    self.damages.add(in_page(log.next().get(), PageKind::Leaf)(error));
-                    break;
-                }
-            };
-            let whole = commit.iter().all(|replayed| self.is_whole(replayed));
-            if !whole {
-                break;
-            }
-            for Replayed { entry, place, page } in &commit {
-                let Some((first, last)) = ends(page) else { continue };
-                self.take_system_records(page);
-                self.revision = self.revision.max(last.main.min(Revision::LAST.get()));
-                let replaces =
-                    *entry == LogEntry::Rewrite && leaves.last().is_some_and(|(leaf, _)| leaf.first == first);
-                let entry = if replaces { leaves.pop().map_or(*entry, |(_, entry)| entry) } else { *entry };
-                leaves.push((Source { first, place: *place, counts: Counts::All }, entry));
-            }
-            log = log.after(&commit);
+    /// The leaves of the log. Answers where the leaf begins that goes on filling the checkpoint's open one, if there is one.
+    fn log(&mut self, root: &RootState) -> Option<Position> {
+        let damages = &mut self.damages;
+        let last = root.records.map_or(Position::new(Revision::FIRST.get(), 0), |records| {
+            Position::new(records.last_main, records.last_sub)
+        });
+        let followed = follow(&self.survey, (&self.map, last), &mut |error| damages.add(error));
+        self.schedule(followed.scheduled);
+        self.is_cut = self.survey.is_cut();
+        self.missing = followed.missing;
+        let goes_on = followed.leaves.first().filter(|_| followed.goes_on).map(|leaf| leaf.first);
+        for LogLeaf { header, first, last } in followed.leaves {
+            self.revision = self.revision.max(last.main.min(Revision::LAST.get()));
+            self.note(header.place.page);
+            self.sources.push(Source { first, place: header.place, counts: Counts::All });
         }
-        leaves
-    }
-
-    /// Whether the overflow pages of a page of the log were written whole.
-    fn is_whole(&self, replayed: &Replayed) -> bool {
-        Leaf::of(&replayed.page).records().all(|record| {
-            record.is_ok_and(|record| Records::verified_overflow(self.survey.pages(), &record.body).is_ok())
-        })
-    }
-
-    fn take_system_records(&mut self, page: &Page) {
-        for record in Leaf::of(page).records().flatten() {
-            if let Body::System(SystemRecord::CompactionScheduled(revision)) = record.body {
-                self.schedule(Some(revision));
-            }
-        }
+        goes_on
     }
 
     /// The leaves of the checkpoint, and the gaps between them.
-    fn tree(&mut self, root: &RootState, open: Option<Source>, log: Option<(Source, LogEntry)>) {
+    fn tree(&mut self, root: &RootState, open: Option<Source>, rewritten: Option<Position>) {
         let Some(RecordsRoot { tree, open: open_place, last_main, last_sub }) = root.records else { return };
         let end = after(Position::new(last_main, last_sub));
         self.sources.extend(open);
         // A longer version of the open leaf in the log has all that it had.
-        let rewritten = log.filter(|(_, entry)| *entry == LogEntry::Rewrite).map(|(source, _)| source.first);
+        let rewritten = rewritten.filter(|first| *first < end);
         let lost_open = open_place.is_some() && open.is_none() && rewritten.is_none();
         let tree_end = open.map(|open| open.first).or(rewritten).unwrap_or(end);
         let mut tail = Position::new(0, 0);
@@ -212,7 +175,7 @@ impl<'a, S: Storage> Ground<'a, S> {
             let damages = &mut self.damages;
             let walked =
                 walk(&self.survey, place, Position::new(0, 0)..tree_end, &mut |error| damages.add(error));
-            walked.branches.iter().for_each(|page| _ = self.accounted.insert(page.get()));
+            walked.branches.iter().for_each(|page| self.note(page.get()));
             self.gaps.extend(walked.gaps.into_iter().map(|within| Gap { within, records: None }));
             for (leaf, end) in walked.leaves {
                 tail = self.leaf(&leaf, end);
@@ -226,7 +189,7 @@ impl<'a, S: Storage> Ground<'a, S> {
 
     /// One leaf of the tree. Answers the position after its last record.
     fn leaf(&mut self, leaf: &LeafRef, end: Position) -> Position {
-        self.accounted.insert(leaf.place.page);
+        self.note(leaf.place.page);
         let loaded = self.survey.load(leaf.place, PageKind::Leaf);
         match loaded {
             Ok(page) => {
@@ -291,14 +254,21 @@ impl<'a, S: Storage> Ground<'a, S> {
 
     /// Notes what the pager itself uses.
     fn account(&mut self) {
-        for page in self.map.own_pages().chain(self.survey.own_pages()) {
-            self.accounted.insert(page.get());
-        }
+        let own: Vec<PageId> = self.map.own_pages().chain(self.survey.own_pages()).collect();
+        own.into_iter().for_each(|page| self.note(page.get()));
     }
 
     /// Used pages of which it is not known what they hold. Without one of them nothing can be missing from a gap.
-    pub(super) fn unaccounted(&self) -> usize {
-        self.map.used().filter(|page| !self.accounted.contains(page.get())).count()
+    pub(super) fn unaccounted(&self) -> u64 {
+        let unknown = self.map.used().filter(|page| !self.accounted.contains(page.get())).count();
+        unknown as u64 + self.map.cut_off()
+    }
+
+    /// Notes that the use of a page is known. Damage may name pages that there are not.
+    fn note(&mut self, page: u32) {
+        if page < self.survey.len() {
+            self.accounted.insert(page);
+        }
     }
 
     /// Whether every part of the map of used pages could be read.

@@ -23,7 +23,7 @@ pub enum Lost {
     Revisions {
         /// The first of them.
         from: Revision,
-        /// The last of them.
+        /// The last of them; [`Revision::LAST`] if nothing tells how many there were.
         to: Revision,
         /// Why they are lost.
         what: String,

@@ -6,10 +6,12 @@
 mod damages;
 mod examine;
 mod ground;
+mod log;
 mod lost;
 mod merge;
 mod numbers;
 mod overlay;
+mod position;
 mod rescue;
 
 pub use damages::Damage;

@@ -179,6 +179,15 @@ impl<T: Storage> Rescue<T> {
     /// Tells which gaps were not filled.
     fn count_gaps<S: Storage>(&mut self, ground: &Ground<'_, S>) {
         let unaccounted = ground.unaccounted() > 0 || !ground.map_is_whole();
+        if ground.is_cut {
+            let what = "the storage was cut off, and nothing tells what was written behind these".into();
+            let from = Revision::new(ground.revision.saturating_add(1).min(Revision::LAST.get()));
+            self.lost.push(Lost::Revisions { from, to: Revision::LAST, what });
+        }
+        for missing in &ground.missing {
+            let what = "pages of the log that held them are damaged";
+            self.lost.push(Lost::between(missing, what.into()));
+        }
         for (gap, found) in ground.gaps.iter().zip(&self.in_gaps) {
             let missing = gap.records.map(|records| records.saturating_sub(*found));
             self.records_lost += missing.unwrap_or(0);

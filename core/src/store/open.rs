@@ -109,7 +109,15 @@ impl<S: Storage> Opening<S> {
     /// Takes up the commits after the checkpoint, as far as they are whole.
     fn follow_log(&mut self) -> Result<()> {
         while let Some(commit) = self.pager.next_commit()? {
-            let Some(overflow) = self.overflow_of(&commit)? else { break };
+            let overflow = match self.overflow_of(&commit) {
+                Ok(overflow) => overflow,
+                Err(Error::Corrupt { kind: PageKind::Overflow, .. })
+                    if !self.pager.was_durable(&commit)? =>
+                {
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             self.pager.accept(&commit)?;
             for page in overflow {
                 self.pager.claim(page);
@@ -120,12 +128,15 @@ impl<S: Storage> Opening<S> {
             self.records.replay(&mut self.pager, commit)?;
             self.revision = self.revision.max(self.records.last().main);
         }
+        self.pager.check_end_of_log()?;
         self.pager.end_of_log()
     }
 
-    /// The overflow pages that a commit's new records use, `None` if one of them was not written whole: the commit was
-    /// not durable then.
-    fn overflow_of(&self, commit: &[Replayed]) -> Result<Option<Vec<PageId>>> {
+    /// The overflow pages that a commit's new records use.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if one of them is not there whole: the commit was not durable then, or is damaged.
+    fn overflow_of(&self, commit: &[Replayed]) -> Result<Vec<PageId>> {
         let mut found = Vec::new();
         for Replayed { page, place, .. } in commit {
             for record in Leaf::of(page).records() {
@@ -133,14 +144,10 @@ impl<S: Storage> Opening<S> {
                 if record.position <= self.records.last() {
                     continue;
                 }
-                match Records::verified_overflow(self.pager.pages(), &record.body) {
-                    Ok(pages) => found.extend(pages),
-                    Err(Error::Corrupt { .. }) => return Ok(None),
-                    Err(error) => return Err(error),
-                }
+                found.extend(Records::verified_overflow(self.pager.pages(), &record.body)?);
             }
         }
-        Ok(Some(found))
+        Ok(found)
     }
 
     fn take_system_records(&mut self, replayed: &Replayed) -> Result<()> {
