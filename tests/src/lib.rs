@@ -7,6 +7,7 @@ pub mod action;
 pub mod checked;
 pub mod disk;
 pub mod generate;
+pub mod golden;
 pub mod medium;
 pub mod model;
 pub mod replay;
