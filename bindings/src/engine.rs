@@ -9,31 +9,17 @@ use wasm_bindgen::prelude::*;
 
 use crate::clock::HostClock;
 use crate::entries::packed;
-use crate::errors::{JsResult, busy, closed, coded, translated};
+use crate::errors::{JsResult, busy, closed, translated};
 use crate::exchange::Exchange;
 use crate::keys::{exact, revision, selection};
 use crate::objects::{
     CheckObject, DeletedObject, NextObject, OpenOptions, ProgressObject, RangeOptions, StatusObject, from_js,
     to_js,
 };
+use crate::random::random_id;
 use crate::snapshot::{Cursor, EngineSnapshot};
 use crate::storage::{Medium, StorageObject};
 use crate::txn::{Answer, Transaction};
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
-    fn get_random_values(buffer: &mut [u8]) -> Result<JsValue, JsValue>;
-}
-
-/// A number that tells a new store from every other.
-fn random_id() -> JsResult<u64> {
-    let mut bytes = [0; 8];
-    get_random_values(&mut bytes).map_err(|_| {
-        coded("UNSUPPORTED", "this host has no crypto.getRandomValues, which a store's id is taken from")
-    })?;
-    Ok(u64::from_le_bytes(bytes))
-}
 
 /// Linear memory, which the areas of [`Engine::exchange`] are in. Not named `memory`: the module exports that name already.
 #[wasm_bindgen(js_name = linearMemory)]

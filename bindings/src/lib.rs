@@ -17,12 +17,15 @@ mod exchange;
 mod failure;
 mod keys;
 mod objects;
+mod random;
+mod salvage;
 mod snapshot;
 mod storage;
 mod txn;
 
 pub use engine::{Engine, linear_memory};
 pub use failure::failure;
+pub use salvage::{examine, salvage};
 pub use snapshot::{Cursor, EngineSnapshot};
 pub use storage::StorageObject;
 pub use txn::{Relation, Transaction};

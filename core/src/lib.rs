@@ -84,6 +84,7 @@ mod records;
 mod revision;
 #[cfg_attr(feature = "sabotage", doc(hidden))]
 pub mod sabotage;
+mod salvage;
 mod scheduler;
 pub mod storage;
 mod store;
@@ -91,6 +92,7 @@ mod sync;
 
 pub use error::{Error, PageKind, Result};
 pub use revision::Revision;
+pub use salvage::{Damage, Examined, Lost, Salvaged, Sound, examine, salvage};
 #[cfg(feature = "std")]
 pub use scheduler::SystemClock;
 pub use scheduler::{Budget, Clock, Next, Time};

@@ -30,6 +30,9 @@ pub const DEFAULT_FLUSH_INTERVAL_MICROS: u64 = 100_000;
 /// The version of the format that this build writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// Damaged pages, and lost records or stretches of them, that a report lists one by one.
+pub const MAX_LISTED: usize = 1000;
+
 /// Leaves that wait in memory for the next commit before one is written out without a sync.
 pub(crate) const MAX_UNWRITTEN_LEAVES: usize = 64;
 /// Pages of the log between two checkpoints: bounds what opening must follow (16 MiB with the default page).

@@ -9,9 +9,13 @@ mod crash;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod known_bugs;
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod salvage;
 #[cfg(test)]
 mod semantics;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::page::{Page, PageId, PageRef, seal};
 use super::pages::Pages;
 use super::space::{Hold, Space};
 use crate::checksum::checksum;
-use crate::error::{Error, PageKind, Result};
+use crate::error::{Error, Result};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
@@ -35,8 +35,8 @@ pub(crate) struct Pager<S> {
     pub(super) trusted_slot: u32,
     /// The storage's length in pages at the last sync.
     pub(super) durable_pages: u32,
-    /// The newest commit that is surely durable.
-    pub(super) durable_commit: u64,
+    /// Commits since the last sync.
+    pub(super) unsynced: u64,
     /// The meta slot to rely on, as it was found, until it was written once more and synced.
     pub(super) found_slot: Option<FoundSlot>,
 }
@@ -175,7 +175,7 @@ impl<S: Storage> Pager<S> {
             self.pages.sync()?;
         }
         self.durable_pages = self.space.pages();
-        self.durable_commit = self.log.commit;
+        self.unsynced = 0;
         Ok(())
     }
 
@@ -239,16 +239,5 @@ impl<S: Storage> Pager<S> {
     /// The pages that are pending.
     pub(crate) fn pending(&self) -> impl Iterator<Item = PageId> + '_ {
         self.space.pending()
-    }
-
-    /// Checks that the storage is as long as it was when something was made durable.
-    pub(super) fn check_length(&self, pages: u32, page: u32) -> Result<()> {
-        let there = self.pages.storage_bytes()?;
-        if u64::from(pages) * self.page_bytes() as u64 > there && !sabotaged!(LengthUnchecked) {
-            let what =
-                format!("the storage was {pages} pages long and has {there} bytes now: it was cut off");
-            return Err(Error::corrupt(page, PageKind::Meta, what));
-        }
-        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 ///
 /// Invariant: a bit of `full` is set exactly if all 64 bits of that word of `words` are.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bitmap {
+pub(crate) struct Bitmap {
     words: Vec<u64>,
     full: Vec<u64>,
 }
@@ -25,13 +25,13 @@ impl Bitmap {
         }
     }
 
-    pub(super) fn contains(&self, bit: u32) -> bool {
+    pub(crate) fn contains(&self, bit: u32) -> bool {
         let (word, mask) = split(bit);
         self.words.get(word).is_some_and(|word| word & mask != 0)
     }
 
     /// Sets a bit, and answers whether it was clear.
-    pub(super) fn insert(&mut self, bit: u32) -> bool {
+    pub(crate) fn insert(&mut self, bit: u32) -> bool {
         self.extend(bit.saturating_add(1));
         let (at, mask) = split(bit);
         let Some(word) = self.words.get_mut(at) else { return false };
@@ -74,8 +74,19 @@ impl Bitmap {
         self.words.get(word).copied().unwrap_or(0)
     }
 
+    /// The clear bits below `end`, ascending.
+    pub(super) fn clear(&self, end: u32) -> impl Iterator<Item = u32> + '_ {
+        (0..end.div_ceil(64)).flat_map(move |word| {
+            let bits = self.word(word as usize);
+            let first = word * 64;
+            let clear =
+                (0..64).filter(move |bit| bits & (1 << bit) == 0).map(move |bit| first.saturating_add(bit));
+            clear.take_while(move |bit| *bit < end)
+        })
+    }
+
     /// The set bits, ascending.
-    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0u32..).zip(&self.words).flat_map(|(at, &word)| {
             (0..64).filter(move |bit| word & (1 << bit) != 0).map(move |bit| at * 64 + bit)
         })

@@ -20,7 +20,6 @@ impl<S: Storage> Pager<S> {
             places.push(self.allocate_near(last)?);
         }
         let commit = self.log.commit + 1;
-        let unsynced = self.log.commit.saturating_sub(self.durable_commit);
         let mut previous = self.log.previous;
         let mut refs = Vec::with_capacity(pages.len());
         let count = pages.len();
@@ -28,7 +27,7 @@ impl<S: Storage> Pager<S> {
         for ((at, (&place, &next)), (entry, page)) in steps.zip(pages.iter_mut()) {
             let end = if at + 1 == count { FLAG_END } else { 0 };
             let rewrite = if *entry == LogEntry::Rewrite { FLAG_REWRITE } else { 0 };
-            let file_pages = self.durable_pages;
+            let (file_pages, unsynced) = (self.durable_pages, self.unsynced);
             LogStamp { flags: end | rewrite, next, commit, previous, file_pages, unsynced }
                 .apply(page_mut(page));
             previous = seal(page, self.pages.store_id(), place);
@@ -44,6 +43,7 @@ impl<S: Storage> Pager<S> {
         let superseded =
             self.log.superseded + pages.iter().filter(|(entry, _)| *entry == LogEntry::Rewrite).count();
         self.log = Log { next, previous, commit, pages: self.log.pages + count, superseded };
+        self.unsynced += 1;
         Ok(refs)
     }
 

@@ -28,10 +28,10 @@ pub(crate) struct NewStore {
 }
 
 /// A meta slot that verified.
-struct Found {
-    meta: Meta,
-    identity: Identity,
-    slot: u32,
+pub(super) struct Found {
+    pub(super) meta: Meta,
+    pub(super) identity: Identity,
+    pub(super) slot: u32,
     sector: Vec<u8>,
     proof: Proof,
 }
@@ -61,9 +61,25 @@ impl<S: Storage> Pager<S> {
         }
     }
 
+    /// Whether a storage holds nothing, or what a crash left of a creation.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub(crate) fn is_vacant(storage: &S) -> Result<bool> {
+        match find_meta(storage) {
+            Ok(found) => Ok(found.is_none()),
+            Err(error @ Error::Storage { .. }) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
     fn open_found(pages: Pages<S>, meta: Meta, slot: u32) -> Result<(Self, Vec<u8>)> {
         let length = pages.len();
         let bits = freelist::bits_per_page(pages.page_bytes());
+        let is_new = meta.checkpoint == 0 && meta.pages <= META_PAGES;
+        if !is_new {
+            pages.check_length(meta.pages, slot)?;
+        }
         let mut pager = Self {
             pages: Arc::new(pages),
             space: Space::new(meta.pages, bits),
@@ -72,12 +88,9 @@ impl<S: Storage> Pager<S> {
             checkpoint: meta.checkpoint,
             trusted_slot: slot,
             durable_pages: meta.pages,
-            durable_commit: meta.log.commit,
+            unsynced: 0,
             found_slot: None,
         };
-        if meta.checkpoint > 0 {
-            pager.check_length(meta.pages, slot)?;
-        }
         pager.load_freelist(meta.freelist)?;
         pager.space.forget_changes();
         pager.space.grow(length);
@@ -110,7 +123,7 @@ fn begin_creation<S: Storage>(storage: &S) -> Result<()> {
 }
 
 /// The slot with the newest checkpoint, `None` if the storage holds no store yet.
-fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
+pub(super) fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
     let len = storage.len()?;
     if len < META_BYTES as u64 {
         let mut start = vec![0; usize::try_from(len).unwrap_or(0)];

@@ -12,6 +12,7 @@ mod cache;
 mod checkpoint;
 mod commit;
 mod create;
+mod ending;
 mod freelist;
 mod log;
 mod meta;
@@ -20,16 +21,19 @@ mod pages;
 mod plan;
 mod replay;
 mod space;
+mod survey;
 
 pub(crate) use arena::Pager;
+pub(crate) use bitmap::Bitmap;
 pub(crate) use checkpoint::{Checkpoint, Progress};
 pub(crate) use create::NewStore;
-pub(crate) use log::{LogEntry, Replayed};
+pub(crate) use log::{Log, LogEntry, LogPage, Replayed};
 pub(crate) use meta::MAX_ROOT_BYTES;
 pub(crate) use page::{
     HEADER_BYTES, Header, Page, PageId, PageRef, blank, page_mut, put_at, set_base, set_count, set_level,
     set_used, u16_at, u32_at, u64_at,
 };
 pub(crate) use pages::Pages;
-pub(crate) use replay::{NextCommit, Unproven};
+pub(crate) use replay::Unproven;
 pub(crate) use space::Hold;
+pub(crate) use survey::{Map, Mark, Survey, in_page};

@@ -59,9 +59,6 @@ const LEVEL: usize = 42;
 const UNSYNCED: usize = 43;
 const FILE_PAGES: usize = 44;
 
-/// Stands for so many commits without a sync, or more.
-const MANY_UNSYNCED: u8 = u8::MAX;
-
 /// The kinds a header can name, as stored.
 fn code(kind: PageKind) -> u8 {
     match kind {
@@ -143,11 +140,9 @@ impl<'a> Header<'a> {
         self.0.get(LEVEL).copied().unwrap_or(0)
     }
 
-    /// The newest commit that was durable when this page was written, as far as it says so: it had been synced, so that
-    /// its absence is damage and not the trace of a crash.
-    pub(crate) fn proven_commit(self) -> Option<u64> {
-        let unsynced = self.0.get(UNSYNCED).copied().filter(|unsynced| *unsynced < MANY_UNSYNCED)?;
-        self.commit().checked_sub(1 + u64::from(unsynced))
+    /// How many of the commits before this page's were not durable for certain when it was written; `None` for more than can be told.
+    pub(crate) fn unsynced(self) -> Option<u8> {
+        self.0.get(UNSYNCED).copied().filter(|unsynced| *unsynced < MANY_UNSYNCED)
     }
 
     /// The storage's length in pages that this page's commit made durable.
@@ -172,6 +167,9 @@ pub(crate) fn set_level(page: &mut [u8], level: u8) {
     put_at(page, LEVEL, &[level]);
 }
 
+/// Stands for any number of commits from this one on.
+const MANY_UNSYNCED: u8 = u8::MAX;
+
 /// What the log stamps on a page before it writes it.
 pub(crate) struct LogStamp {
     pub(crate) flags: u8,
@@ -179,7 +177,7 @@ pub(crate) struct LogStamp {
     pub(crate) commit: u64,
     pub(crate) previous: u64,
     pub(crate) file_pages: u32,
-    /// Commits before this one that were written and not synced.
+    /// Commits before this one that were not synced.
     pub(crate) unsynced: u64,
 }
 

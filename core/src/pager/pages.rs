@@ -1,5 +1,6 @@
 //! Reading: the storage with the cache before it, shared with snapshots on other threads.
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -123,6 +124,17 @@ impl<S: Storage> Pages<S> {
         self.len()
     }
 
+    /// Checks that the storage is as long as it was when something was made durable.
+    pub(super) fn check_length(&self, pages: u32, page: u32) -> Result<()> {
+        let there = self.storage_bytes()?;
+        if u64::from(pages) * self.page_bytes() as u64 > there && !sabotaged!(LengthUnchecked) {
+            let what =
+                format!("the storage was {pages} pages long and has {there} bytes now: it was cut off");
+            return Err(Error::corrupt(page, PageKind::Meta, what));
+        }
+        Ok(())
+    }
+
     pub(crate) fn storage_bytes(&self) -> Result<u64> {
         self.storage.len()
     }
@@ -136,6 +148,11 @@ impl<S: Storage> Pages<S> {
     #[cfg(test)]
     pub(crate) fn forget_all(&self) {
         (0..self.len()).for_each(|page| self.cache.remove(PageId::new(page)));
+    }
+
+    /// Bytes from a page's beginning on, as they are.
+    pub(super) fn read_raw(&self, start: PageId, buffer: &mut [u8]) -> Result<()> {
+        self.storage.read(self.offset(start), buffer)
     }
 
     pub(super) fn write_raw(&self, start: PageId, bytes: &[u8]) -> Result<()> {

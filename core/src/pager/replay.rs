@@ -9,22 +9,12 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::arena::{MAX_GROWTH, Pager, Proof};
-use super::log::{Log, LogEntry, Replayed};
-use super::page::{FLAG_END, FLAG_REWRITE, Header, Page, PageId, PageRef, check_kind, is_sealed, page_mut};
+use super::log::{Log, LogPage, Replayed};
+use super::page::{Header, Page, PageId, check_kind, is_sealed, page_mut};
+use super::pages::Pages;
 use crate::error::{Error, PageKind, Result};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
-
-/// Pages after a missing one that are looked at for a commit that must have come later.
-const NEIGHBOURS: u32 = 64;
-
-/// What follows the end of the log.
-pub(crate) enum NextCommit {
-    /// A commit that is there whole.
-    Whole(Vec<Replayed>),
-    /// None: this is the first of its pages that is not there.
-    Missing(PageId),
-}
 
 /// Commits found in the log of which nothing says that they were synced. Invariant: ascending, without gaps, and the last one
 /// is the log's newest.
@@ -40,40 +30,41 @@ struct Commit {
     overflow: Vec<PageId>,
 }
 
+/// Reads the commit that follows the end of a log, if it is there whole.
+///
+/// # Errors
+/// [`Error::Storage`] if the storage fails to read what it holds.
+pub(super) fn read_commit<S: Storage>(pages: &Pages<S>, log: &Log) -> Result<Option<Vec<Replayed>>> {
+    let mut found: Vec<Replayed> = Vec::new();
+    let mut at = log.next;
+    let mut previous = log.previous;
+    // A commit has at most as many pages as there are; more would be a circle.
+    for _ in 0..pages.len().saturating_add(1) {
+        let Some(page) = pages.load_unverified(at)? else { return Ok(None) };
+        let is_leaf = is_sealed(&page, pages.store_id(), at) && check_kind(&page, at, PageKind::Leaf).is_ok();
+        let header = LogPage::of(at, &page);
+        let is_next = Some(header.commit) == log.commit.checked_add(1)
+            && (header.previous == previous || sabotaged!(PredecessorUnchecked));
+        if !is_leaf || !is_next {
+            return Ok(None);
+        }
+        previous = header.place.checksum;
+        at = header.next;
+        found.push(Replayed { entry: header.entry, place: header.place, page });
+        if header.is_end || sabotaged!(CommitEndIgnored) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
 impl<S: Storage> Pager<S> {
-    /// Reads the commit that follows the log's end. It becomes part of the log by [`Pager::accept`].
+    /// Reads the commit that follows the log's end, if it is there whole. It becomes part of the log by [`Pager::accept`].
     ///
     /// # Errors
     /// [`Error::Storage`] if the storage fails to read what it holds.
-    pub(crate) fn next_commit(&self) -> Result<NextCommit> {
-        let mut found: Vec<Replayed> = Vec::new();
-        let mut at = self.log.next;
-        let mut previous = self.log.previous;
-        // A commit has at most as many pages as there are; more would be a circle.
-        for _ in 0..self.space.pages().saturating_add(1) {
-            let Some(page) = self.pages.load_unverified(at)? else { break };
-            let header = Header::of(&page);
-            let is_next = self.is_log_page(&page, at)
-                && header.commit() == self.log.commit + 1
-                && (header.previous() == previous || sabotaged!(PredecessorUnchecked));
-            if !is_next {
-                break;
-            }
-            previous = header.checksum();
-            let entry = if header.flags() & FLAG_REWRITE == 0 { LogEntry::Leaf } else { LogEntry::Rewrite };
-            let is_end = header.flags() & FLAG_END != 0 || sabotaged!(CommitEndIgnored);
-            let place = PageRef { page: at.get(), checksum: previous };
-            at = header.next();
-            found.push(Replayed { entry, place, page });
-            if is_end {
-                return Ok(NextCommit::Whole(found));
-            }
-        }
-        Ok(NextCommit::Missing(at))
-    }
-
-    fn is_log_page(&self, page: &Page, at: PageId) -> bool {
-        is_sealed(page, self.pages.store_id(), at) && check_kind(page, at, PageKind::Leaf).is_ok()
+    pub(crate) fn next_commit(&self) -> Result<Option<Vec<Replayed>>> {
+        read_commit(&self.pages, &self.log)
     }
 
     /// Makes a commit found by [`Pager::next_commit`] part of the log, with the overflow pages that its records use.
@@ -94,43 +85,12 @@ impl<S: Storage> Pager<S> {
         });
         let Some(last) = commit.last() else { return Ok(()) };
         let header = Header::of(&last.page);
-        self.check_length(header.file_pages(), last.place.page)?;
-        let superseded =
-            self.log.superseded + commit.iter().filter(|page| page.entry == LogEntry::Rewrite).count();
-        let pages = self.log.pages + commit.len();
-        self.log = Log {
-            next: header.next(),
-            previous: header.checksum(),
-            commit: header.commit(),
-            pages,
-            superseded,
-        };
-        while unproven.commits.pop_front_if(|commit| Some(commit.number) <= header.proven_commit()).is_some()
-        {
-        }
+        self.pages.check_length(header.file_pages(), last.place.page)?;
+        self.log = self.log.after(commit);
+        let durable = LogPage::of(PageId::new(last.place.page), &last.page).durable;
+        while unproven.commits.pop_front_if(|commit| Some(commit.number) <= durable).is_some() {}
         let log = commit.iter().map(|page| (PageId::new(page.place.page), Page::clone(&page.page))).collect();
         unproven.commits.push_back(Commit { number: header.commit(), log, overflow });
-        Ok(())
-    }
-
-    /// Checks that the commit after the log's end, of which the page `missing` is not there, may be what a crash left: that no
-    /// later commit vouches for it. Looked at are the pages where the next commit most likely is.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if it was durable once; [`Error::Storage`] if the storage fails to read.
-    pub(crate) fn check_end_of_log(&self, missing: PageId) -> Result<()> {
-        let lost = self.log.commit + 1;
-        let next = self.pages.load_unverified(missing)?.map(|page| Header::of(&page).next());
-        let near = (0..=NEIGHBOURS).map(|distance| PageId::new(missing.get().saturating_add(distance)));
-        for place in next.into_iter().chain(near) {
-            let Some(page) = self.pages.load_unverified(place)? else { continue };
-            let is_proven = self.is_log_page(&page, place) && Header::of(&page).proven_commit() >= Some(lost);
-            if is_proven && !sabotaged!(LostCommitIgnored) {
-                let what =
-                    format!("commit {lost} is not there whole, and page {} says it was durable", place.get());
-                return Err(Error::corrupt(missing.get(), PageKind::Leaf, what));
-            }
-        }
         Ok(())
     }
 

@@ -252,6 +252,11 @@ impl Space {
         self.used.contains(page.get())
     }
 
+    /// The pages that may be given out.
+    pub(super) fn vacant(&self) -> impl Iterator<Item = PageId> + '_ {
+        self.taken.clear(self.pages).map(PageId::new)
+    }
+
     pub(super) fn used(&self) -> impl Iterator<Item = PageId> + '_ {
         self.used.iter().map(PageId::new)
     }

@@ -13,15 +13,16 @@ mod overflow;
 mod read;
 mod record;
 mod tree;
+mod walk;
 
 pub(crate) use branch::LeafRef;
 pub(crate) use leaf::{Fit, Leaf, LeafBuilder, capacity, damaged};
-pub(crate) use read::{Bytes, Located, Parts, Source, Stored, View, with_key};
-pub(crate) use record::{Body, Record, SystemRecord};
+pub(crate) use read::{Bytes, Located, Parts, Source, Stored, View, with_contents, with_key};
+pub(crate) use record::{Body, Chain, Record, SystemRecord};
 pub(crate) use tree::Tree;
+pub(crate) use walk::walk;
 
 use branch::Branch;
-use record::Chain;
 
 use crate::error::{Error, PageKind, Result};
 use crate::pager::{LogEntry, Page, PageId, PageRef, Pager, Pages, Progress, Replayed};

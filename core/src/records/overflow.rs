@@ -109,6 +109,7 @@ pub(super) fn load<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Arc<[u
 /// [`Error::Corrupt`] if a list can't be read.
 pub(super) fn all_pages<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Vec<PageId>> {
     let resolved = resolve(pages, chain)?;
+    check_extents(pages, resolved.content.len, &resolved.content.extents)?;
     Ok(resolved.lists.iter().chain(&resolved.content.extents).flat_map(pages_of).collect())
 }
 
@@ -141,24 +142,29 @@ fn decode_list(chain: &Chain, bytes: &[u8]) -> Result<List> {
         .map_err(|error| damaged(page, format!("a list of pages can't be read: {error}")))
 }
 
-/// The bytes in a chain's own extents.
-fn read_extents<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Arc<[u8]>> {
-    let (len, extents) = (chain.len, &chain.extents);
+/// Checks that extents can hold so many bytes and no more, before anything is allocated, so that damage can't ask for more memory
+/// than there is storage. Answers how many pages they have.
+fn check_extents<S: Storage>(pages: &Pages<S>, len: u32, extents: &[Extent]) -> Result<u64> {
     let page_bytes = pages.page_bytes();
     let mut wanted = 0u64;
     for extent in extents {
-        // Checked before anything is allocated, so that damage can't ask for more memory than there is storage.
         if !pages.has_run(PageId::new(extent.start.page), extent.pages) {
             return Err(damaged(extent.start.page, "it lies beyond the end of the storage"));
         }
         wanted += u64::from(extent.pages);
     }
-    if u64::from(len).div_ceil(page_bytes as u64) != wanted
-        || wanted * page_bytes as u64 > pages.storage_bytes()?
-    {
+    if u64::from(len).div_ceil(page_bytes as u64) != wanted || wanted > u64::from(pages.most_pages()) {
         let page = extents.first().map_or(0, |extent| extent.start.page);
         return Err(damaged(page, format!("{len} bytes in {wanted} pages")));
     }
+    Ok(wanted)
+}
+
+/// The bytes in a chain's own extents.
+fn read_extents<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Arc<[u8]>> {
+    let (len, extents) = (chain.len, &chain.extents);
+    let page_bytes = pages.page_bytes();
+    let wanted = check_extents(pages, len, extents)?;
     let mut bytes = vec![0; wanted as usize * page_bytes];
     let mut rest = bytes.as_mut_slice();
     for extent in extents {

@@ -252,3 +252,26 @@ pub(crate) fn with_key<S: Storage, T>(
         Body::System(_) => Ok(then(&[])),
     }
 }
+
+/// A record's key and value, borrowed where they stand in the leaf; no value for a tombstone.
+///
+/// # Errors
+/// [`Error::Corrupt`] if its overflow pages are damaged.
+pub(crate) fn with_contents<S: Storage, T>(
+    pages: &Pages<S>,
+    body: &Body<'_>,
+    then: impl FnOnce(&[u8], &[u8]) -> T,
+) -> Result<T> {
+    match body {
+        Body::Put { key, value, .. } => Ok(then(key, value)),
+        Body::LongValue { key, chain, .. } => Ok(then(key, &overflow::load(pages, chain)?)),
+        Body::LongKey { key_bytes, chain, .. } => {
+            let both = overflow::load(pages, chain)?;
+            let (key, value) = both.split_at((*key_bytes as usize).min(both.len()));
+            Ok(then(key, value))
+        }
+        Body::Tombstone { .. } | Body::LongTombstone { .. } | Body::System(_) => {
+            with_key(pages, body, |key| then(key, &[]))
+        }
+    }
+}

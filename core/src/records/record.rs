@@ -69,6 +69,13 @@ pub(crate) enum SystemRecord {
     CompactionScheduled(u64),
 }
 
+impl Chain {
+    /// The page that it begins on, or that it says it does.
+    pub(crate) fn first_page(&self) -> u32 {
+        self.extents.first().map_or(0, |extent| extent.start.page)
+    }
+}
+
 impl Body<'_> {
     /// The overflow pages that the record uses.
     pub(crate) fn chain(&self) -> Option<&Chain> {

@@ -57,3 +57,26 @@ pub trait Storage {
     /// [`Error::Storage`](crate::Error::Storage) when the medium refuses.
     fn set_len(&self, len: u64) -> Result<()>;
 }
+
+/// A borrowed medium, for a store that does not outlive it.
+impl<S: Storage + ?Sized> Storage for &S {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        (**self).read(offset, buffer)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        (**self).write(offset, bytes)
+    }
+
+    fn sync(&self) -> Result<()> {
+        (**self).sync()
+    }
+
+    fn len(&self) -> Result<u64> {
+        (**self).len()
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        (**self).set_len(len)
+    }
+}

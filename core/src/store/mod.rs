@@ -12,6 +12,7 @@ mod keys;
 mod open;
 mod options;
 mod reader;
+mod rebuild;
 mod snapshot;
 mod status;
 #[cfg(test)]
@@ -32,6 +33,9 @@ pub use txn::Txn;
 pub use txn_types::{Compare, CompareNumber, CompareValue, Op, OpOutcome, ReadOp, TxnOutcome};
 pub use write::{Deleted, Written};
 pub use writer::Writer;
+
+pub(crate) use open::RootState;
+pub(crate) use rebuild::{Change, Rebuild};
 
 use background::Background;
 

@@ -10,7 +10,7 @@ use super::{Options, Store};
 use crate::compaction::DeadList;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
-use crate::pager::{MAX_ROOT_BYTES, NewStore, NextCommit, PageId, Pager, Replayed, Unproven};
+use crate::pager::{MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed, Unproven};
 use crate::records::{Body, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
@@ -18,14 +18,19 @@ use crate::storage::Storage;
 
 /// What a checkpoint remembers of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RootState {
-    pub(super) records: Option<RecordsRoot>,
-    pub(super) revision: u64,
-    pub(super) scheduled: Option<u64>,
-    pub(super) finished: Option<u64>,
+pub(crate) struct RootState {
+    pub(crate) records: Option<RecordsRoot>,
+    pub(crate) revision: u64,
+    pub(crate) scheduled: Option<u64>,
+    pub(crate) finished: Option<u64>,
 }
 
 impl RootState {
+    /// The state of a store that nothing was written to.
+    pub(crate) const fn new() -> Self {
+        Self { records: None, revision: Revision::FIRST.get(), scheduled: None, finished: None }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let Ok(bytes) = postcard::to_allocvec(self) else {
             unreachable!("a vector takes any number of bytes")
@@ -34,7 +39,9 @@ impl RootState {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self> {
+    /// # Errors
+    /// [`Error::Corrupt`] if these bytes are no root.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         postcard::from_bytes(bytes).map_err(|error| {
             Error::corrupt(0, PageKind::Meta, alloc::format!("the root can't be read: {error}"))
         })
@@ -70,7 +77,7 @@ impl<S: Storage> Store<S> {
 }
 
 /// A number that no other store has, as far as the platform has randomness to give.
-fn random_id() -> u64 {
+pub(super) fn random_id() -> u64 {
     #[cfg(feature = "std")]
     {
         use core::hash::{BuildHasher, Hasher};
@@ -86,9 +93,7 @@ impl<S: Storage> Opening<S> {
     fn from_checkpoint(mut pager: Pager<S>, root: Option<&[u8]>) -> Result<Self> {
         let root = match root {
             Some(bytes) => RootState::decode(bytes)?,
-            None => {
-                RootState { records: None, revision: Revision::FIRST.get(), scheduled: None, finished: None }
-            }
+            None => RootState::new(),
         };
         let records = match &root.records {
             Some(records) => Records::load(pager.pages(), records)?,
@@ -105,16 +110,13 @@ impl<S: Storage> Opening<S> {
     /// Takes up the commits after the checkpoint, as far as they are whole.
     fn follow_log(&mut self) -> Result<()> {
         let mut unproven = Unproven::default();
-        let (missing, damage) = loop {
-            let commit = match self.pager.next_commit()? {
-                NextCommit::Whole(commit) => commit,
-                NextCommit::Missing(page) => break (page, None),
-            };
+        while let Some(commit) = self.pager.next_commit()? {
             let overflow = match self.overflow_of(&commit) {
                 Ok(overflow) => overflow,
-                // Its pages are there, but not those of a long value: the commit is not there whole.
-                Err(damage @ Error::Corrupt { kind: PageKind::Overflow, .. }) => {
-                    break (commit.last().map_or(PageId::new(0), Replayed::next), Some(damage));
+                Err(Error::Corrupt { kind: PageKind::Overflow, .. })
+                    if sabotaged!(LostCommitIgnored) || !self.pager.was_durable(&commit)? =>
+                {
+                    break;
                 }
                 Err(error) => return Err(error),
             };
@@ -125,12 +127,11 @@ impl<S: Storage> Opening<S> {
             self.records.replay(&mut self.pager, commit)?;
             self.revision = self.revision.max(self.records.last().main);
             if sabotaged!(LogFollowedOnce) {
-                break (PageId::new(u32::MAX), None);
+                break;
             }
-        };
-        match (self.pager.check_end_of_log(missing), damage) {
-            (Err(Error::Corrupt { .. }), Some(damage)) => return Err(damage),
-            (checked, _) => checked?,
+        }
+        if !sabotaged!(LostCommitIgnored) && !sabotaged!(LogFollowedOnce) {
+            self.pager.check_end_of_log()?;
         }
         self.pager.end_of_log(unproven)
     }
@@ -138,7 +139,7 @@ impl<S: Storage> Opening<S> {
     /// The overflow pages that a commit's new records use.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] names the first that is not there whole.
+    /// [`Error::Corrupt`] if one of them is not there whole: the commit was not durable then, or is damaged.
     fn overflow_of(&self, commit: &[Replayed]) -> Result<Vec<PageId>> {
         let mut found = Vec::new();
         for Replayed { page, place, .. } in commit {

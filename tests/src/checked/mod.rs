@@ -69,7 +69,7 @@ impl<M: Medium> Checked<M> {
         &self.model
     }
 
-    /// The medium.
+    /// The medium, with the store on it open.
     pub fn medium(&self) -> &M {
         &self.medium
     }

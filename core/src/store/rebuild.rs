@@ -1,0 +1,113 @@
+//! Filling a new store with records that have their revisions already.
+
+use super::open::{RootState, random_id};
+use super::{Options, Store};
+use crate::error::{Error, Result};
+use crate::limits::MAX_UNWRITTEN_LEAVES;
+use crate::pager::{NewStore, Pager, Progress, Unproven};
+use crate::records::{Body, Record, Records, Room};
+use crate::revision::{Position, Revision};
+use crate::storage::Storage;
+
+/// A record for a new store, wherever its bytes are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change<'a> {
+    /// A value, with its version and the revision that created the key.
+    Put { key: &'a [u8], value: &'a [u8], version: u64, created: u64 },
+    /// The key was deleted.
+    Tombstone { key: &'a [u8] },
+}
+
+/// A store that is being filled. It is none until [`Rebuild::finish`].
+pub(crate) struct Rebuild<S> {
+    pager: Pager<S>,
+    records: Records,
+}
+
+impl<S: Storage> Rebuild<S> {
+    /// Creates a store without records on a storage that must hold nothing.
+    ///
+    /// # Errors
+    /// [`Error::InvalidOption`] if it holds something or the options are invalid, with the storage unchanged;
+    /// [`Error::Storage`].
+    pub(crate) fn begin(into: S, options: &Options) -> Result<Self> {
+        options.validate()?;
+        if !Pager::is_vacant(&into)? {
+            let reason = "the new store's storage is not empty".into();
+            return Err(Error::InvalidOption { option: "into", reason });
+        }
+        let store_id = options.store_id.unwrap_or_else(random_id);
+        let new = NewStore { store_id, page_bytes: options.page_bytes };
+        let (mut pager, _) = Pager::open(into, new, options.cache_bytes)?;
+        pager.end_of_log(Unproven::default())?;
+        let records = Records::new(pager.page_bytes(), Position::new(Revision::FIRST.get(), 0));
+        Ok(Self { pager, records })
+    }
+
+    /// The position that the next record must be after.
+    pub(crate) fn last(&self) -> Position {
+        self.records.last()
+    }
+
+    /// Adds a record, which must be after all others. Its numbers must be such that opening takes them.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails or has no room.
+    pub(crate) fn append(&mut self, position: Position, change: Change<'_>) -> Result<()> {
+        let (key, value) = match change {
+            Change::Put { key, value, .. } => (key, value),
+            Change::Tombstone { key } => (key, &[][..]),
+        };
+        let room = Records::make_room(&mut self.pager, key, value)?;
+        let body = match (change, room) {
+            (Change::Put { version, created, .. }, room) => {
+                let age = position.main.saturating_sub(created);
+                match room {
+                    Room::Inline => Body::Put { key, age, version, value },
+                    Room::LongValue(chain) => Body::LongValue { key, age, version, chain },
+                    Room::LongKey(chain) => {
+                        let key_bytes = u32::try_from(key.len()).unwrap_or(u32::MAX);
+                        Body::LongKey { key_bytes, age, version, chain }
+                    }
+                }
+            }
+            (Change::Tombstone { .. }, Room::Inline) => Body::Tombstone { key },
+            (Change::Tombstone { .. }, Room::LongValue(chain) | Room::LongKey(chain)) => {
+                Body::LongTombstone { chain }
+            }
+        };
+        self.records.append(&Record { position, body });
+        if self.records.unwritten_leaves() >= MAX_UNWRITTEN_LEAVES {
+            self.records.commit(&mut self.pager)?;
+        }
+        Ok(())
+    }
+
+    /// Makes it a store, durably, and opens it: its newest revision is `revision`, or that of its last record if that is later,
+    /// and a compaction to `compacted` is scheduled.
+    ///
+    /// # Errors
+    /// [`Error::Storage`]; [`Error::Corrupt`] if the records are no history.
+    pub(crate) fn finish(
+        mut self,
+        revision: u64,
+        compacted: Option<u64>,
+        options: Options,
+    ) -> Result<Store<S>> {
+        self.records.commit(&mut self.pager)?;
+        self.pager.sync()?;
+        let mut nodes = self.records.freeze(&mut self.pager)?;
+        let mut checkpoint = self.pager.begin_checkpoint()?;
+        while nodes.write_node(&mut self.pager)? == Progress::More {}
+        while self.pager.write_freelist_page(&mut checkpoint)? == Progress::More {}
+        let root =
+            RootState { records: Some(nodes.root()), revision, scheduled: compacted, ..RootState::new() };
+        self.pager.finish_checkpoint(checkpoint, root.encode())?;
+        self.pager.sync()?;
+        drop(nodes);
+        match self.pager.into_storage() {
+            Some(storage) => Store::open(storage, options),
+            None => unreachable!("nobody else reads from a store that is being filled"),
+        }
+    }
+}

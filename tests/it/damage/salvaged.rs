@@ -1,0 +1,147 @@
+//! What is saved of a damaged store: nothing that was not there, and everything that the damage does not touch.
+
+use palimpsest_kv::{Error, Lost, Salvaged, Store, examine, salvage};
+use palimpsest_kv_tests::action::Found;
+use palimpsest_kv_tests::faulty::FaultyStorage;
+use palimpsest_kv_tests::sample::{Answers, PAGE_BYTES, Sample, closed, left, options, read_all};
+
+use super::pages::{place, with_other_pages};
+use super::right_answers;
+
+/// What a page of a sample is, by its own first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A meta slot, a branch, or a page of the map of used pages: nothing is in it that is not elsewhere as well.
+    Guide,
+    /// A leaf with so many records.
+    Leaf(u64),
+    /// It holds a part of a value, or is free.
+    Other,
+}
+
+fn kind(sample: &Sample, page: usize) -> Kind {
+    let bytes = &sample.bytes[place(page)];
+    let seed = 7 ^ (page as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let is_sealed = xxhash_rust::xxh64::xxh64(&bytes[8..], seed).to_le_bytes() == bytes[..8];
+    match bytes[8] {
+        _ if page < 2 => Kind::Guide,
+        1 | 4 if is_sealed => Kind::Guide,
+        2 if is_sealed => Kind::Leaf(u64::from(u16::from_le_bytes([bytes[10], bytes[11]]))),
+        _ => Kind::Other,
+    }
+}
+
+/// Whether the report says that some change of these revisions is lost.
+fn tells(report: &Salvaged, revisions: std::ops::RangeInclusive<u64>) -> bool {
+    report.lost.iter().any(|lost| match lost {
+        Lost::Record { revision, .. } => revisions.contains(&revision.get()),
+        Lost::Revisions { from, to, .. } => from.get() <= *revisions.end() && to.get() >= *revisions.start(),
+        _ => false,
+    })
+}
+
+/// Every difference between what is there and what should be is told.
+fn compare(seen: &Answers, expected: &Answers, report: &Salvaged, what: &str) {
+    let find = |contents: &[Found], key: &[u8]| contents.iter().find(|found| found.key == key).cloned();
+    let oldest = |answers: &Answers| answers.compacted.map_or(1, |revision| revision.get()).max(1);
+    if seen.revision < expected.revision {
+        let newest = seen.revision.get() + 1..=expected.revision.get();
+        assert!(tells(report, newest), "{what}: the newest revisions are missing: {report:?}");
+    }
+    // That a compaction was scheduled may be lost as well.
+    let more = usize::try_from(oldest(expected) - oldest(seen)).unwrap();
+    let revisions = oldest(expected)..=expected.revision.get();
+    for ((revision, seen), expected) in revisions.zip(seen.contents.iter().skip(more)).zip(&expected.contents)
+    {
+        for found in seen.iter().filter(|found| find(expected, &found.key).is_none()) {
+            let is_told = tells(report, found.modified + 1..=revision);
+            assert!(is_told, "{what}: {found:?} is back at revision {revision}: {report:?}");
+        }
+        for found in expected.iter().filter(|found| find(seen, &found.key).as_ref() != Some(found)) {
+            let is_told = tells(report, found.modified..=found.modified);
+            assert!(is_told, "{what}: {found:?} is not there at revision {revision}: {report:?}");
+        }
+    }
+}
+
+/// A store is found sound exactly if it can be opened and read.
+fn check_examine(disk: &FaultyStorage, what: &str) {
+    let Ok(examined) = examine(disk) else { return };
+    assert_eq!(disk.unsynced(), 0, "{what}: examining changed what it read");
+    let opened = Store::open(disk.clone(), options());
+    let read = opened.as_ref().map_err(Error::clone).and_then(read_all);
+    match (examined.sound, read) {
+        (Some(sound), Ok(read)) => assert_eq!(sound.revision, read.revision, "{what}"),
+        (None, Err(_)) => assert!(!examined.damage.is_empty(), "{what}: damage is not told"),
+        (sound, read) => panic!("{what}: {sound:?} {:?} {:?}", examined.damage, read.map(drop)),
+    }
+}
+
+/// Salvages a sample of which one page is damaged, and checks what was saved.
+fn check(sample: &Sample, (bytes, page): (&[u8], usize), what: &str) {
+    let (disk, new) = (FaultyStorage::from_bytes(bytes), FaultyStorage::new());
+    check_examine(&disk, what);
+    let report = match salvage(&disk, new.clone(), options()) {
+        Ok(report) => report,
+        Err(Error::NotAStore { .. }) if page < 2 => return,
+        Err(error) => panic!("{what}: {error}"),
+    };
+    assert!(disk.to_bytes() == bytes, "{what}: salvage changed what it read");
+    let store = Store::open(new, options()).unwrap_or_else(|error| panic!("{what}: {error}"));
+    store.check().unwrap_or_else(|error| panic!("{what}: {error}"));
+    let seen = read_all(&store).unwrap_or_else(|error| panic!("{what}: {error}"));
+    for found in seen.contents.iter().flatten() {
+        let known = sample.history.get(&(found.key.clone(), found.modified));
+        assert_eq!(Some(found), known, "{what}: something that never was");
+    }
+    let right = right_answers(sample, page);
+    if right.iter().any(|right| **right == seen) {
+        return;
+    }
+    compare(&seen, &sample.answers, &report, what);
+    match kind(sample, page) {
+        Kind::Guide => panic!("{what}: something is missing: {report:?}"),
+        Kind::Leaf(most) => assert!(report.records_lost <= most, "{what}: more than {most}: {report:?}"),
+        Kind::Other => assert!(report.records_lost <= 1, "{what}: more than one: {report:?}"),
+    }
+}
+
+#[test]
+fn what_is_outside_of_another_page_is_saved() {
+    for sample in [closed(), left()] {
+        with_other_pages(&sample, |bytes, page, what| check(&sample, (bytes, page), what));
+    }
+}
+
+#[test]
+fn what_is_outside_of_a_changed_byte_is_saved() {
+    for sample in [closed(), left()] {
+        let mut damaged = sample.bytes.clone();
+        for at in (0..damaged.len()).step_by(13) {
+            damaged[at] ^= 0x10;
+            check(&sample, (&damaged, at / PAGE_BYTES), &format!("byte {at} changed"));
+            damaged[at] ^= 0x10;
+        }
+    }
+}
+
+#[test]
+fn what_is_before_the_end_of_a_cut_off_store_is_saved() {
+    for sample in [closed(), left()] {
+        for len in 1..sample.bytes.len() / PAGE_BYTES {
+            let (disk, new) =
+                (FaultyStorage::from_bytes(&sample.bytes[..len * PAGE_BYTES]), FaultyStorage::new());
+            let what = format!("{len} pages are left");
+            let report =
+                salvage(&disk, new.clone(), options()).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let seen = read_all(&Store::open(new, options()).unwrap()).unwrap();
+            for found in seen.contents.iter().flatten() {
+                let known = sample.history.get(&(found.key.clone(), found.modified));
+                assert_eq!(Some(found), known, "{what}: something that never was");
+            }
+            if !report.is_complete() {
+                compare(&seen, &sample.answers, &report, &what);
+            }
+        }
+    }
+}
