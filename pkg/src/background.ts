@@ -15,7 +15,7 @@ export type Observer = (error: PalimpsestError | undefined) => void
 /**
  * Runs a store's background work on the host's event loop, in steps of at most {@link BUDGET}.
  *
- * Invariant: at most one appointment is open, and it keeps the program alive exactly while somebody waits (`hold`).
+ * Invariant: at most one appointment is open, and it keeps the program alive exactly while somebody waits (`hold`, `atEndOfTurn`).
  */
 export class Background {
   readonly #instance: Instance
@@ -25,6 +25,7 @@ export class Background {
   #appointment: Appointment | undefined
   #isSoon = false
   #holders = 0
+  #ending: (() => void) | undefined
   #stopped = false
   #calls = 0
   #turnBegan = 0
@@ -42,6 +43,16 @@ export class Background {
     this.#isSoon = true
     this.#turnBegan = performance.now()
     this.#appoint(this.#host.soon(() => this.#step()))
+  }
+
+  /**
+   * Calls `work` when this turn of the event loop ends, before any background work, and keeps the program alive until then. At most
+   * one such work is planned at a time. It must not throw.
+   */
+  atEndOfTurn(work: () => void): void {
+    if (this.#ending === undefined) this.hold()
+    this.#ending = work
+    this.wake()
   }
 
   /** Keeps the program alive for as long as there is work, until `release`. */
@@ -108,6 +119,7 @@ export class Background {
   #step(): void {
     this.#appointment = undefined
     this.#isSoon = false
+    this.#endTurn()
     let error: PalimpsestError | undefined
     try {
       this.#instance.assertSound()
@@ -116,6 +128,14 @@ export class Background {
       error = this.#instance.error(thrown)
     }
     this.#tell(error)
+  }
+
+  #endTurn(): void {
+    const work = this.#ending
+    if (work === undefined) return
+    this.#ending = undefined
+    this.release()
+    work()
   }
 
   /** Does a step and makes the appointment for the next one. After an error there is none until something is asked for. */

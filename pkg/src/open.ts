@@ -86,17 +86,19 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     throw invalid("open needs options: at least { storage: 'memory' } or { storage: { file } }")
   checkOptions(options, openRules)
   const instance = await load(environment)
-  const { storage: where, keys, values, onError, ...engineOptions } = options
+  const { storage: where, keys, values, onError, durability, ...engineOptions } = options
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
   const storage = openStorage(where, environment)
   try {
-    const engine = new instance.raw.Engine(storage.object, engineOptions)
+    // The engine applies every write at once; that strict ones are synced before they are answered is seen to here, by the turn.
+    const engine = new instance.raw.Engine(storage.object, { ...engineOptions, durability: 'relaxed' })
     const { info, release, onExit } = storage
     const store = new EngineStore({
       instance,
       engine,
       host: environment.host,
       codecs,
+      durability: durability ?? 'strict',
       storage: info,
       onError,
       release,

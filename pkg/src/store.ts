@@ -1,5 +1,6 @@
 import { Background } from './background.js'
 import { checkKey, decodeValue, encodeKey, encodeValue, valueBytes } from './codec.js'
+import { Commits } from './commits.js'
 import { EngineJob } from './compaction.js'
 import {
   freeing,
@@ -9,7 +10,7 @@ import {
   type RawRangeOptions,
   type RawReader,
 } from './engine.js'
-import { closed, type PalimpsestError } from './errors.js'
+import { closed, type ErrorCode, type PalimpsestError } from './errors.js'
 import { Exchange, OTHERWISE } from './exchange.js'
 import type { Host } from './host.js'
 import { packKeys } from './keys.js'
@@ -19,7 +20,8 @@ import { snapshotOf } from './snapshot.js'
 import { compare, EngineTxn } from './txn.js'
 import type * as t from './types.js'
 
-const putRules = { values: rules.values }
+const writeRules = { durability: rules.durability }
+const putRules = { ...writeRules, values: rules.values }
 const snapshotRules = { revision: rules.revision }
 
 /** What a store is made of. */
@@ -28,6 +30,8 @@ export interface StoreParts<V extends t.ValueCodec, K extends t.KeyCodec> {
   readonly engine: RawEngine
   readonly host: Host
   readonly codecs: Codecs<V, K>
+  /** The durability of writes that don't say theirs. */
+  readonly durability: t.Durability
   readonly storage: t.StorageInfo
   readonly onError: ((error: PalimpsestError) => void) | undefined
   /** Gives the storage back; called once. */
@@ -42,7 +46,10 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   readonly storage: t.StorageInfo
   readonly #engine: RawEngine
   readonly #exchange: Exchange
+  readonly #commits: Commits
   readonly #parts: StoreParts<V, K>
+  /** Whether nothing of it outlives the program: then there is nothing to wait for. */
+  readonly #isVolatile: boolean
   #isClosed = false
   /** A failure of background work that no call has answered with yet. */
   #failure: PalimpsestError | undefined
@@ -53,7 +60,9 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.#parts = parts
     this.#engine = parts.engine
     this.#exchange = new Exchange(parts.instance.raw, parts.engine)
+    this.#commits = new Commits(parts.instance, parts.engine, this.background)
     this.storage = parts.storage
+    this.#isVolatile = parts.storage.kind === 'memory'
     this.background.observe(error => this.#observe(error))
     // Opening may have found work, such as a compaction to resume.
     this.background.wake()
@@ -69,7 +78,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   get durableRevision(): number {
-    return this.guarded(() => this.#engine.durableRevision())
+    return this.#isVolatile ? this.revision : this.guarded(() => this.#engine.durableRevision())
   }
 
   get compaction(): t.CompactionJob | undefined {
@@ -82,42 +91,38 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return this.#job
   }
 
-  async put<W extends t.ValueCodec = V>(
+  put<W extends t.ValueCodec = V>(
     key: t.Key,
     value: t.ValueTypes[W],
     options?: t.PutOptions<W>,
   ): Promise<t.Written> {
-    if (options !== undefined) checkOptions(options, putRules)
-    this.#assertWritable()
-    const checked = checkKey(key)
-    const encoded = encodeValue(value, options?.values ?? this.codecs.values)
     let revision: number
     try {
-      revision =
-        this.#exchange.put(checked, encoded) ?? this.#engine.put(encodeKey(checked), valueBytes(encoded))
-    } catch (thrown) {
-      throw this.instance.error(thrown)
+      revision = this.#put(key, value, options)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    this.background.wake()
-    const breath = this.background.breath()
-    if (breath !== undefined) await breath
-    return { revision }
+    return this.#acknowledged({ revision }, options)
   }
 
-  async delete(keys: t.Key | t.KeySelection): Promise<t.Deleted> {
+  async delete(keys: t.Key | t.KeySelection, options?: t.WriteOptions): Promise<t.Deleted> {
+    checkOptions(options, writeRules)
     const packed = packKeys(keys)
-    return this.#changing(() => this.#engine.delete(packed))
+    const answer = this.#changing(() => this.#engine.delete(packed))
+    return this.#acknowledged(answer, options)
   }
 
   txn(): t.Txn<V, K> {
-    return new EngineTxn(this.codecs, write =>
-      this.#changing(() =>
-        freeing(new this.instance.raw.Transaction(), raw => {
-          write(raw)
-          return this.#engine.commit(raw)
-        }),
-      ),
-    )
+    return new EngineTxn(this.codecs, {
+      commit: write =>
+        this.#changing(() =>
+          freeing(new this.instance.raw.Transaction(), raw => {
+            write(raw)
+            return this.#engine.commit(raw)
+          }),
+        ),
+      acknowledged: (answer, options) => this.#acknowledged(answer, options),
+    })
   }
 
   compare(keys: t.Key | t.KeySelection): t.CompareKeys<t.ValueTypes[V]> {
@@ -134,7 +139,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
 
   async compact(revision: number): Promise<t.CompactionJob> {
     const checked = checkRevision(revision)
-    this.#job = this.#changing(() => this.#newJob(this.#engine.compact(checked)))
+    this.#job = this.#syncing(() => this.#newJob(this.#engine.compact(checked)))
     return this.#job
   }
 
@@ -147,11 +152,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   async flush(): Promise<number> {
-    return this.#changing(() => this.#engine.flush())
+    return this.#syncing(() => this.#engine.flush())
   }
 
   async checkpoint(): Promise<void> {
-    this.#changing(() => this.#engine.checkpoint())
+    this.#syncing(() => this.#engine.checkpoint())
   }
 
   async close(): Promise<void> {
@@ -159,6 +164,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.#isClosed = true
     this.background.stop(closed('store'))
     try {
+      // Apart from closing, which writes a checkpoint: where only that fails, the writes that wait are durable.
+      this.#commits.sync()
       this.instance.assertSound()
       this.#engine.close()
       this.#engine.free()
@@ -212,8 +219,57 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return answer
   }
 
+  #put<W extends t.ValueCodec>(
+    key: t.Key,
+    value: t.ValueTypes[W],
+    options: t.PutOptions<W> | undefined,
+  ): number {
+    if (options !== undefined) checkOptions(options, putRules)
+    this.#assertWritable()
+    const checked = checkKey(key)
+    const encoded = encodeValue(value, options?.values ?? this.codecs.values)
+    let revision: number
+    try {
+      revision =
+        this.#exchange.put(checked, encoded) ?? this.#engine.put(encodeKey(checked), valueBytes(encoded))
+    } catch (thrown) {
+      throw this.instance.error(thrown)
+    }
+    this.background.wake()
+    return revision
+  }
+
+  /**
+   * The answer of a write that is applied, as soon as its durability allows. A strict answer tells only of what is durable, also where
+   * the write itself found nothing to change.
+   */
+  #acknowledged<T>(answer: T, options: t.WriteOptions | undefined): Promise<T> {
+    const durability = options?.durability ?? this.#parts.durability
+    if (durability === 'strict' && !this.#isDurable()) return this.#commits.whenDurable(answer)
+    const breath = this.background.breath()
+    return breath === undefined ? Promise.resolve(answer) : breath.then(() => answer)
+  }
+
+  #isDurable(): boolean {
+    return this.#isVolatile || this.#engine.durableRevision() === this.#engine.revision()
+  }
+
+  /** Makes a change after which everything before it is durable, too, and tells those who wait for that. */
+  #syncing<T>(change: () => T): T {
+    let answer: T
+    try {
+      answer = this.#changing(change)
+    } catch (error) {
+      if (isEnd((error as PalimpsestError).code)) this.#commits.fail(error as PalimpsestError)
+      throw error
+    }
+    this.#commits.fulfil()
+    return answer
+  }
+
   #status(): t.Status {
-    return this.guarded(() => this.#engine.status()) as t.Status
+    const status = this.guarded(() => this.#engine.status()) as t.Status
+    return this.#isVolatile ? { ...status, durableRevision: status.revision } : status
   }
 
   #newJob(revision: number): EngineJob {
@@ -232,6 +288,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.#failure = undefined
     if (failure !== undefined) throw failure
   }
+}
+
+/** Whether the engine takes no further writes after such an error. */
+function isEnd(code: ErrorCode): boolean {
+  return code === 'STORAGE' || code === 'WRITES_REFUSED' || code === 'POISONED'
 }
 
 if (typeof Symbol.asyncDispose === 'symbol') {

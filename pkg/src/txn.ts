@@ -14,6 +14,7 @@ const RELATIONS: Readonly<Record<t.RelationName, number>> = {
   greaterThan: 3,
 }
 
+const commitRules = { durability: rules.durability }
 const readRules = { revision: rules.revision, limit: rules.size }
 
 class PendingCompare<T> implements t.Comparing<T> {
@@ -82,20 +83,25 @@ export function del(keys: t.Key | t.KeySelection): t.DeleteOp {
   return { type: 'delete', keys }
 }
 
-/** Runs a transaction that has been written into the wasm's builder. */
-export type Commit = (write: (raw: RawTransaction) => void) => RawAnswer
+/** What a transaction needs of its store. */
+export interface TxnTarget {
+  /** Runs a transaction that is written into the wasm's builder. */
+  readonly commit: (write: (raw: RawTransaction) => void) => RawAnswer
+  /** The answer, as soon as its durability allows. */
+  readonly acknowledged: <T>(answer: T, options: t.WriteOptions | undefined) => Promise<T>
+}
 
 /** A transaction of a store whose engine runs in this thread. */
 export class EngineTxn<V extends t.ValueCodec, K extends t.KeyCodec> implements t.Txn<V, K> {
-  readonly #commit: Commit
+  readonly #target: TxnTarget
   readonly #codecs: Codecs<V, K>
   readonly #compares: t.Compare[] = []
   readonly #then: t.Op[] = []
   readonly #else: t.Op[] = []
 
-  constructor(codecs: Codecs<V, K>, commit: Commit) {
+  constructor(codecs: Codecs<V, K>, target: TxnTarget) {
     this.#codecs = codecs
-    this.#commit = commit
+    this.#target = target
   }
 
   if(...compares: t.Compare[]): this {
@@ -117,13 +123,15 @@ export class EngineTxn<V extends t.ValueCodec, K extends t.KeyCodec> implements 
     return this
   }
 
-  async commit(): Promise<t.TxnResult<V, K>> {
-    const answer = this.#commit(raw => this.#write(raw))
-    return freeing(answer, raw => {
+  async commit(options?: t.WriteOptions): Promise<t.TxnResult<V, K>> {
+    checkOptions(options, commitRules)
+    const answer = this.#target.commit(raw => this.#write(raw))
+    const result = freeing(answer, raw => {
       const { succeeded, revision, results } = raw.summary()
       const block = new Block(raw.entries())
       return { succeeded, revision, results: results.map(result => this.#result(result, block)) }
     })
+    return this.#target.acknowledged(result, options)
   }
 
   #result(result: RawResult, block: Block): t.OpResult<V, K> {

@@ -1,4 +1,7 @@
 import type { PalimpsestError } from './errors.js'
+import type { StorageInfo, SyncStorage, URLLike } from './storage.js'
+
+export type * from './storage.js'
 
 /** A key: text, which stands for its UTF-8 bytes, or the bytes themselves. Keys are ordered by their bytes. */
 export type Key = string | Uint8Array
@@ -73,8 +76,23 @@ export interface EntryOptions<V extends ValueCodec = ValueCodec, K extends KeyCo
   readonly keys?: K | undefined
 }
 
+/**
+ * When a write is acknowledged: `'strict'`, once it survives a crash, with one sync for all strict writes of a turn of the event loop;
+ * `'relaxed'`, at once, and it is synced within the store's `flushInterval`.
+ *
+ * Both are applied, and seen by every read, as soon as the call is made. In memory, which no crash survives, both are acknowledged at
+ * once. What is synced takes everything with it that was written before.
+ */
+export type Durability = 'strict' | 'relaxed'
+
+/** How something is written. */
+export interface WriteOptions {
+  /** When it is acknowledged; without it, as the store's own `durability` says. */
+  readonly durability?: Durability | undefined
+}
+
 /** How a value is written. */
-export interface PutOptions<V extends ValueCodec = ValueCodec> {
+export interface PutOptions<V extends ValueCodec = ValueCodec> extends WriteOptions {
   /** How the value is encoded. */
   readonly values?: V | undefined
 }
@@ -276,7 +294,7 @@ export interface Txn<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>
   /** Adds operations for the case that one condition fails. */
   else(...ops: Op[]): this
   /** Runs it: all of a branch's operations, or none, in one revision. */
-  commit(): Promise<TxnResult<V, K>>
+  commit(options?: WriteOptions): Promise<TxnResult<V, K>>
 }
 
 /** How far a compaction is. */
@@ -371,43 +389,12 @@ export interface CheckReport {
   readonly freePages: number
 }
 
-/**
- * A medium of bytes of your own. All methods are synchronous, and exceptions reach the caller whose call it was.
- *
- * The buffers handed to `read` and `write` belong to the storage only until the method returns. `length` of a new medium
- * is 0. After `sync` has returned, everything written and truncated before must survive a crash.
- */
-export interface SyncStorage {
-  /** Fills `buffer` with the bytes from `offset`. Answers how many it has read; fewer than asked for is a failure. */
-  read(offset: number, buffer: Uint8Array): number
-  /** Writes `bytes` at `offset`, growing the medium as needed. Answers how many it has written. */
-  write(offset: number, bytes: Uint8Array): number
-  /** Makes everything written so far durable. */
-  sync(): void
-  /** The medium's length in bytes. */
-  length(): number
-  /** Cuts the medium off at `length`, or extends it with zeros. */
-  truncate(length: number): void
-  /** Called once when the store is closed or could not be opened. */
-  close?(): void
-}
-
-/** Where a store's bytes are. */
-export interface StorageInfo {
-  /** What kind of storage it is. */
-  readonly kind: 'memory' | 'file' | 'custom'
-  /** Whether it outlives the program; `undefined` where only a custom storage itself could say. */
-  readonly persistent: boolean | undefined
-  /** The file's absolute path, for a file. */
-  readonly path?: string | undefined
-}
-
 /** How a store is opened. Every option but `storage` has a default. */
 export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
   /** Where the bytes are: `'memory'`, a file's path or `file:` URL, or a storage of your own. */
   readonly storage: 'memory' | { readonly file: string | URLLike } | SyncStorage
   /** `'strict'` (the default): a write is durable when its promise is fulfilled. `'relaxed'`: within `flushInterval`. */
-  readonly durability?: 'strict' | 'relaxed' | undefined
+  readonly durability?: Durability | undefined
   /** Bytes in a page of a store that is created now: a power of two from 512 to 65,536; 4,096 by default. */
   readonly pageBytes?: number | undefined
   /** Memory for pages read from the storage, in bytes; 64 MiB by default. */
@@ -435,45 +422,42 @@ export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec =
   readonly onError?: ((error: PalimpsestError) => void) | undefined
 }
 
-/** A URL, said in a way that needs no library types of a browser or of Node. */
-export interface URLLike {
-  readonly href: string
-  readonly protocol: string
-}
-
 /** An open store. */
 export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>
   extends Reader<V, K>,
     AsyncDisposing {
   /** The newest revision. */
   readonly revision: number
-  /** Everything up to this revision survives a crash. */
+  /** Everything up to this revision survives a crash; in memory, which none survives, the newest. */
   readonly durableRevision: number
   /** Where the bytes are. */
   readonly storage: StorageInfo
   /** The newest compaction since the store was opened, a resumed one too; `undefined` if there was none. */
   readonly compaction: CompactionJob | undefined
-  /** Writes a value under a key. */
+  /**
+   * Writes a value under a key. It is applied at once; the promise is fulfilled when the {@link Durability} asked for is reached, and
+   * rejected if that is not certain.
+   */
   put<W extends ValueCodec = V>(key: Key, value: ValueTypes[W], options?: PutOptions<W>): Promise<Written>
-  /** Deletes one key or a selection of keys. */
-  delete(keys: Key | KeySelection): Promise<Deleted>
+  /** Deletes one key or a selection of keys; applied and acknowledged as a put is. */
+  delete(keys: Key | KeySelection, options?: WriteOptions): Promise<Deleted>
   /** Begins a transaction. */
   txn(): Txn<V, K>
   /** A condition about a key, or about every key of a selection. */
   compare(keys: Key | KeySelection): CompareKeys<ValueTypes[V]>
   /** The store as it is now, or as it was at a revision. */
   snapshot(options?: SnapshotOptions): Snapshot<V, K>
-  /** Removes what no read at `revision` or later can see. The job runs in the background. */
+  /** Removes what no read at `revision` or later can see. The job runs in the background. Everything written before is synced. */
   compact(revision: number): Promise<CompactionJob>
   /** The store in numbers. */
   status(): Promise<Status>
   /** Reads and checks the whole store. */
   check(): Promise<CheckReport>
-  /** Makes everything written so far durable. Answers the durable revision. */
+  /** Makes everything written so far durable, and acknowledges it. Answers the durable revision. */
   flush(): Promise<number>
   /** Writes a checkpoint now, so that the next opening is quick. */
   checkpoint(): Promise<void>
-  /** Makes everything durable and closes the store. Closing twice does nothing. */
+  /** Makes everything durable, acknowledges it, and closes the store. Closing twice does nothing. */
   close(): Promise<void>
 }
 

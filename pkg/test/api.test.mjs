@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from 'palimpsest-kv'
-import { contents } from './support/help.mjs'
+import { contents, Medium } from './support/help.mjs'
 
 const memory = { storage: 'memory' }
 const bytes = (...numbers) => Uint8Array.from(numbers)
@@ -331,7 +331,7 @@ test('a status and a check of the whole store', async t => {
 })
 
 test('relaxed writes become durable by themselves and by flush', async t => {
-  const db = await filled(t, [['a', '1']], { durability: 'relaxed', flushInterval: 5 })
+  const db = await filled(t, [['a', '1']], { storage: new Medium(), durability: 'relaxed', flushInterval: 5 })
   assert.deepEqual([db.revision, db.durableRevision], [2, 1])
   assert.equal(await db.flush(), 2)
   assert.equal(db.durableRevision, 2)

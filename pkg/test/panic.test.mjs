@@ -13,10 +13,12 @@ test('after a panic every call on every store says what happened', async t => {
   const other = await open({ storage: 'memory' })
   await db.put('a', '1')
   const snapshot = db.snapshot()
+  const waiting = refusal(() => db.put('a', '2'))
   const first = await refusal(() => db.put('panic-test', 'x'))
   assert.equal(first.code, 'POISONED')
   assert.match(first.message, /broken down.*a broken invariant, as the test asked for/s)
   assert.match(first.message, /bindings\/src\/engine\.rs:\d+/)
+  assert.deepEqual([(await waiting).code, (await waiting).message], ['POISONED', first.message])
   const calls = [
     () => db.put('b', '2'),
     () => db.get('a'),

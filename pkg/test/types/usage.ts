@@ -45,7 +45,9 @@ export async function use(storage: SyncStorage): Promise<string | undefined> {
     keys: 'bytes',
     durability: 'relaxed',
   })
-  await bytes.put('a', new Uint8Array())
+  await bytes.put('a', new Uint8Array(), { durability: 'strict' })
+  const { deleted }: { deleted: number } = await bytes.delete({ prefix: 'b' }, { durability: 'strict' })
+  await bytes.txn().then(del('x')).commit({ durability: 'strict' })
   const key: Uint8Array | undefined = (await bytes.getEntry('a'))?.key
   const json: Store<'json'> = await open({
     storage: { file: 'x.plm' },
@@ -59,6 +61,6 @@ export async function use(storage: SyncStorage): Promise<string | undefined> {
   } catch (error) {
     if (error instanceof PalimpsestError && error.code === 'COMPACTED') void (error.requested ?? 0).toFixed()
   }
-  void [now, raw, parsed, count, finished, key, keys]
+  void [now, raw, parsed, count, finished, key, keys, deleted]
   return then
 }

@@ -8,6 +8,8 @@ export async function misuse(): Promise<void> {
   await db.get(5)
   // @ts-expect-error: there is no such option
   await db.get('a', { revison: 5 })
+  // @ts-expect-error: there is no such durability
+  await db.put('a', '5', { durability: 'eager' })
   // @ts-expect-error: all keys must be meant
   await db.delete({ all: false })
   // @ts-expect-error: a version is a number

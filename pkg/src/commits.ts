@@ -1,0 +1,66 @@
+import type { Background } from './background.js'
+import type { Instance, RawEngine } from './engine.js'
+import type { PalimpsestError } from './errors.js'
+
+/** A write that is applied and whose caller waits until it is durable. */
+interface Waiting {
+  /** Fulfils the caller's promise with its answer. */
+  readonly fulfil: () => void
+  readonly reject: (error: PalimpsestError) => void
+}
+
+/**
+ * Group commit: the strict writes of one turn of the host's event loop share one sync at its end.
+ *
+ * Invariant: whoever waits here is answered exactly once: fulfilled after a sync that came after its write, or rejected with what that
+ * sync, or the breakdown before it, said. While anybody waits, the end of the turn is planned, and the program lives until then.
+ */
+export class Commits {
+  readonly #instance: Instance
+  readonly #engine: RawEngine
+  readonly #background: Background
+  #waiting: Waiting[] = []
+
+  constructor(instance: Instance, engine: RawEngine, background: Background) {
+    this.#instance = instance
+    this.#engine = engine
+    this.#background = background
+  }
+
+  /** Answers `answer` once everything written so far is durable. */
+  whenDurable<T>(answer: T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ fulfil: () => resolve(answer), reject })
+      if (this.#waiting.length === 1) this.#background.atEndOfTurn(() => this.sync())
+    })
+  }
+
+  /** Syncs, if anybody waits, and answers all who do. */
+  sync(): void {
+    if (this.#waiting.length === 0) return
+    try {
+      this.#instance.assertSound()
+      this.#engine.flush()
+    } catch (thrown) {
+      this.fail(this.#instance.error(thrown))
+      return
+    }
+    this.fulfil()
+  }
+
+  /** Everything written so far is durable. */
+  fulfil(): void {
+    for (const { fulfil } of this.#take()) fulfil()
+  }
+
+  /** Nobody can know whether what waits is durable, and nobody will. */
+  fail(error: PalimpsestError): void {
+    for (const { reject } of this.#take()) reject(error)
+  }
+
+  #take(): Waiting[] {
+    const waiting = this.#waiting
+    this.#waiting = []
+    return waiting
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * A medium of bytes of your own. All methods are synchronous, and exceptions reach the caller whose call it was.
+ *
+ * The buffers handed to `read` and `write` belong to the storage only until the method returns. `length` of a new medium
+ * is 0. After `sync` has returned, everything written and truncated before must survive a crash.
+ */
+export interface SyncStorage {
+  /** Fills `buffer` with the bytes from `offset`. Answers how many it has read; fewer than asked for is a failure. */
+  read(offset: number, buffer: Uint8Array): number
+  /** Writes `bytes` at `offset`, growing the medium as needed. Answers how many it has written. */
+  write(offset: number, bytes: Uint8Array): number
+  /** Makes everything written so far durable. */
+  sync(): void
+  /** The medium's length in bytes. */
+  length(): number
+  /** Cuts the medium off at `length`, or extends it with zeros. */
+  truncate(length: number): void
+  /** Called once when the store is closed or could not be opened. */
+  close?(): void
+}
+
+/** Where a store's bytes are. */
+export interface StorageInfo {
+  /** What kind of storage it is. */
+  readonly kind: 'memory' | 'file' | 'custom'
+  /** Whether it outlives the program; `undefined` where only a custom storage itself could say. */
+  readonly persistent: boolean | undefined
+  /** The file's absolute path, for a file. */
+  readonly path?: string | undefined
+}
+
+/** A URL, said in a way that needs no library types of a browser or of Node. */
+export interface URLLike {
+  readonly href: string
+  readonly protocol: string
+}
