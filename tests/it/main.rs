@@ -11,6 +11,8 @@ mod damage;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
 mod known_bugs;
 #[cfg(test)]
 mod model;

@@ -8,6 +8,7 @@ pub mod checked;
 pub mod faulty;
 pub mod generate;
 pub mod golden;
+pub mod ledger;
 pub mod medium;
 pub mod model;
 pub mod replay;
