@@ -205,7 +205,7 @@ impl fmt::Display for Error {
                 f,
                 "the store refuses writes until it is opened again, because the storage failed earlier: {reason}"
             ),
-            Self::Locked { holder } => write!(f, "the store is already open: {holder}"),
+            Self::Locked { holder } => write!(f, "the store is already open in {holder}"),
             Self::RevisionsExhausted => f.write_str("the store has used up its revisions"),
         }
     }

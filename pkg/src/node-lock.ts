@@ -1,3 +1,8 @@
+/**
+ * The lock file beside a store: it is there exactly while somebody has the store open, or was killed. The engine's native storage takes and
+ * honours the same file.
+ */
+import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import * as os from 'node:os'
 import { PalimpsestError } from './errors.js'
@@ -19,6 +24,11 @@ interface Holder {
   readonly since: string
   /** The holder's start as its kernel counts it, which tells two processes with one number apart; `null` where that is not known. */
   readonly start: string | null
+  /**
+   * Whether it touches the lock while it lives. The engine's native storage does not: it holds a lock of the operating system as well,
+   * which can't be asked for here.
+   */
+  readonly heartbeat: boolean
 }
 
 /** A lock that is held. */
@@ -27,14 +37,24 @@ export interface Lock {
   release(): void
 }
 
-/** The start of a process: the kernel's boot and the ticks since then. Linux says both, other systems neither. */
-function startOf(pid: number): string | null {
+/** The state of a process and the ticks from the kernel's start to its own. Only Linux says so. */
+function statOf(pid: number): { state: string | undefined; ticks: string | undefined } | undefined {
   try {
-    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in brackets and may hold anything; the start is the 22nd field.
-    const ticks = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
-    return `${boot}:${ticks}`
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return { state: fields[0], ticks: fields[19] }
+  } catch {
+    return undefined
+  }
+}
+
+/** The start of a process: the kernel's boot and the ticks since then. Linux says both, other systems neither. */
+function startOf(pid: number): string | null {
+  const ticks = statOf(pid)?.ticks
+  try {
+    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return ticks === undefined ? null : `${boot}:${ticks}`
   } catch {
     return null
   }
@@ -43,7 +63,8 @@ function startOf(pid: number): string | null {
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    // One that has ended is there until its parent takes note of it, which some never do.
+    return !['Z', 'X'].includes(statOf(pid)?.state ?? '')
   } catch (error) {
     // Not allowed to signal it: then it is there.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
@@ -52,9 +73,15 @@ function isRunning(pid: number): boolean {
 
 function parse(text: string): Holder | undefined {
   try {
-    const { pid, host, since, start } = JSON.parse(text) as Partial<Holder>
+    const { pid, host, since, start, heartbeat } = JSON.parse(text) as Partial<Holder>
     if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined
-    return { pid: pid as number, host, since: String(since), start: start ?? null }
+    return {
+      pid: pid as number,
+      host,
+      since: String(since),
+      start: start ?? null,
+      heartbeat: heartbeat !== false,
+    }
   } catch {
     return undefined
   }
@@ -79,7 +106,7 @@ function look(path: string): Sighting | undefined {
 
 function isStale({ holder, age }: Sighting): boolean {
   if (holder === undefined) return age > WRITTEN_WITHIN
-  if (holder.host !== os.hostname()) return age > DEAD_AFTER
+  if (holder.host !== os.hostname()) return holder.heartbeat && age > DEAD_AFTER
   if (!isRunning(holder.pid)) return true
   // The number was given to another process since.
   const start = startOf(holder.pid)
@@ -97,17 +124,39 @@ function locked(path: string, lockPath: string, sighting: Sighting | undefined):
   return new PalimpsestError('LOCKED', message, { holder, path })
 }
 
-/** Makes the lock file, whole or not at all. Answers whether there was none. */
+/**
+ * Makes the lock file, with its text or not at all, so that one without is never the trace of a process that was killed, nor of one that
+ * was stopped and will go on. Answers whether there was none.
+ */
 function make(lockPath: string, text: string): boolean {
+  const draft = `${lockPath}.${randomBytes(8).toString('hex')}`
+  if (!makeDirectly(draft, text)) return false
+  try {
+    fs.linkSync(draft, lockPath)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+  } finally {
+    fs.rmSync(draft, { force: true })
+  }
+  // Some file systems have no second names for a file.
+  return makeDirectly(lockPath, text)
+}
+
+/** Makes a file that was not there, then writes it. Answers whether it was not there. */
+function makeDirectly(path: string, text: string): boolean {
   let file: number
   try {
-    file = fs.openSync(lockPath, 'wx')
+    file = fs.openSync(path, 'wx')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw error
   }
   try {
     fs.writeSync(file, text)
+  } catch (error) {
+    fs.rmSync(path, { force: true })
+    throw error
   } finally {
     fs.closeSync(file)
   }
@@ -120,7 +169,7 @@ function make(lockPath: string, text: string): boolean {
  */
 function removeStale(lockPath: string, stale: Sighting): void {
   const guard = `${lockPath}.takeover`
-  if (!make(guard, String(process.pid))) {
+  if (!makeDirectly(guard, String(process.pid))) {
     const other = look(guard)
     // Left behind by a process that ended in the few microseconds between.
     if (other !== undefined && other.age > WRITTEN_WITHIN) fs.rmSync(guard, { force: true })
@@ -169,6 +218,7 @@ export function lock(path: string): Lock {
     host: os.hostname(),
     since: new Date().toISOString(),
     start: startOf(process.pid),
+    heartbeat: true,
   }
   const text = `${JSON.stringify(holder)}\n`
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {

@@ -1,5 +1,7 @@
 // Stores in files: creation, locks, damage, and the end of a program.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
@@ -108,6 +110,16 @@ async function deadProcess() {
   return Number((await inProcess('console.log(process.pid)')).stdout)
 }
 
+/** A process that has ended and whose parent does not take note of it. */
+async function forgottenProcess(t) {
+  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+  t.after(() => parent.kill())
+  const [pid] = await once(parent.stdout.setEncoding('utf8'), 'data')
+  const isGone = () => !existsSync('/proc') || /\) Z /.test(readFileSync(`/proc/${Number(pid)}/stat`, 'utf8'))
+  for (let i = 0; i < 400 && !isGone(); i += 1) await new Promise(resolve => setTimeout(resolve, 5))
+  return Number(pid)
+}
+
 function lockText(holder) {
   return JSON.stringify({
     pid: process.pid,
@@ -125,11 +137,23 @@ test('a lock is stale or not', async t => {
   const isLinux = process.platform === 'linux'
   const cases = [
     ['a dead process', lockText({ pid: await deadProcess() }), undefined, true],
+    [
+      'a process that nobody has waited for',
+      lockText({ pid: await forgottenProcess(t) }),
+      undefined,
+      isLinux,
+    ],
     ['a number that another process has now', lockText({ start: 'another boot:1' }), undefined, isLinux],
     ['a process that runs', lockText({}), undefined, false],
     ['a process that runs, an old lock', lockText({}), old, false],
     ['another host, a fresh sign of life', lockText({ host: 'elsewhere' }), undefined, false],
     ['another host, no sign of life', lockText({ host: 'elsewhere' }), old, true],
+    [
+      'another host, which gives no sign of life',
+      lockText({ host: 'elsewhere', heartbeat: false }),
+      old,
+      false,
+    ],
     ['a lock that is being written', '', undefined, false],
     ['a lock that was never written', '', old, true],
     ['a lock that is none', 'garbage', old, true],

@@ -112,5 +112,5 @@ test(`what was acknowledged survives ${KILLS} kills (SEED=${SEED})`, async t => 
     else assert.deepEqual(said, { written: [], compacted: [] })
   }
   t.diagnostic(`${acknowledged} writes acknowledged, ${compactions} compactions`)
-  assert.ok(acknowledged > KILLS && compactions > KILLS / 10, 'the writers got to do something')
+  assert.ok(acknowledged > KILLS / 2 && compactions > 0, 'the writers got to do something')
 })

@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from '../scripts/build.mjs'
-import { npmScript, output, pkg, root, run, say, step } from '../scripts/tools.mjs'
+import { cargoTarget, npmScript, output, pkg, root, run, say, step } from '../scripts/tools.mjs'
 import { buildWasm } from '../scripts/wasm.mjs'
 
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
@@ -24,6 +24,13 @@ async function breakable(folder) {
   const stamp = join(root, 'target', 'pkg-stamps', 'panic-test')
   await step('an engine that can panic', () => buildWasm(engine, { features: ['panic-test'], stamp }))
   cpSync(engine, join(folder, 'node_modules', 'palimpsest-kv', 'dist', 'engine'), { recursive: true })
+}
+
+/** A program of the engine's own, without Node, for the tests of what the two do to each other. Answers its path. */
+async function writer() {
+  const args = ['build', '--quiet', '-p', 'palimpsest-kv-tests', '--bin', 'writer']
+  await step('a writer without Node', () => run('cargo', args))
+  return join(cargoTarget(), 'debug', process.platform === 'win32' ? 'writer.exe' : 'writer')
 }
 
 function pack(folder) {
@@ -49,6 +56,7 @@ async function main(names) {
     const env = {
       ...process.env,
       PALIMPSEST_TARBALL: tarball,
+      PALIMPSEST_WRITER: await writer(),
       PALIMPSEST_TSC: npmScript('typescript', 'bin/tsc'),
     }
     await run(process.execPath, ['--test', '--test-reporter=tap', ...files], { env, cwd: plain })

@@ -118,6 +118,6 @@ fn what_was_acknowledged_survives_two_hundred_kills() {
         println!(
             "{kills} kills: {acknowledged} writes acknowledged, compacted in {compactions} of the lives"
         );
-        assert!(acknowledged > kills && compactions > kills / 20, "the writers got to do something");
+        assert!(acknowledged > kills / 2 && compactions > 0, "the writers got to do something");
     });
 }

@@ -17,6 +17,8 @@ mod known_bugs;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod openers;
+#[cfg(test)]
 mod salvage;
 #[cfg(test)]
 mod semantics;

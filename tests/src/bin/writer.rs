@@ -28,7 +28,7 @@ fn acknowledge(file: &str, seed: u64) -> Answer {
     let clock = SystemClock::new();
     let mut out = std::io::stdout();
     loop {
-        match rng.below(40) {
+        match rng.below(24) {
             0 => {
                 let revision = store.revision().get().saturating_sub(rng.below(60));
                 match store.compact(revision) {

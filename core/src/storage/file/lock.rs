@@ -1,0 +1,221 @@
+//! The lock file beside a store, which keeps programs apart that can't see each other's locks of the operating system: Node has none.
+//!
+//! The file is there exactly while somebody has the store open, or was killed. Its text says who; what a program reads there it may
+//! take away only if that program is gone. See `pkg/src/node-lock.ts` for the same in the npm package.
+
+use std::fs::{self, OpenOptions};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+
+use super::holder::{Holder, Sign, date};
+use super::host::{self, Process};
+
+/// A lock of another host without a sign of life for so long is stale.
+const DEAD_AFTER: Duration = Duration::from_secs(60);
+/// A lock file without content is one that is being written, unless it is older than this.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+/// How often taking a lock is tried before the one who holds it is believed.
+const ATTEMPTS: usize = 5;
+
+/// Whether this process holds the operating system's lock on the store, which no other process of this crate holds then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SystemLock {
+    Held,
+    /// There is no file yet that could be locked.
+    NotYet,
+}
+
+/// Why a lock was not taken.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Another has it: who, in words.
+    Held(String),
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A store's lock file, given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct FileLock {
+    path: PathBuf,
+    text: String,
+}
+
+impl FileLock {
+    /// Takes the lock of the store at `store`, whose path must have no links in it.
+    ///
+    /// # Errors
+    /// [`Refused::Held`] by whom, [`Refused::Failed`] if the file can't be written.
+    pub(super) fn take(store: &Path, system_lock: SystemLock) -> Result<Self, Refused> {
+        let path = beside(store, "lock");
+        let pid = std::process::id();
+        let holder = Holder {
+            pid,
+            host: host::name().unwrap_or_default(),
+            since: date(SystemTime::now()),
+            start: host::start(pid),
+            sign: Sign::SystemLock,
+        };
+        let text = holder.text();
+        for _ in 0..ATTEMPTS {
+            if make(&path, &text)? {
+                return Ok(Self { path, text });
+            }
+            let Some(sighting) = look(&path)? else { continue };
+            if !sighting.is_stale(system_lock) {
+                return Err(Refused::Held(sighting.words(&path)));
+            }
+            remove_stale(&path, &sighting)?;
+        }
+        Err(Refused::Held(holder_of(store)))
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Whoever found it stale may have put another in its place.
+        if fs::read_to_string(&self.path).is_ok_and(|text| text == self.text) {
+            let _left_to_be_found_stale = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Who holds the store at `store`, in words, as far as its lock file tells.
+pub(super) fn holder_of(store: &Path) -> String {
+    let path = beside(store, "lock");
+    match look(&path) {
+        Ok(Some(sighting)) => sighting.words(&path),
+        Ok(None) | Err(_) => "another handle, in this process or another".to_owned(),
+    }
+}
+
+/// What a lock file says now, and how long ago its holder last showed that it is alive.
+struct Sighting {
+    text: String,
+    holder: Option<Holder>,
+    age: Duration,
+}
+
+impl Sighting {
+    fn is_stale(&self, system_lock: SystemLock) -> bool {
+        let Some(holder) = &self.holder else { return self.age > WRITTEN_WITHIN };
+        // Containers have names of their own and one kernel, so the system's lock says more than the name of a host.
+        let lost_its_lock = holder.sign == Sign::SystemLock && system_lock == SystemLock::Held;
+        if host::name().as_ref() != Some(&holder.host) {
+            return lost_its_lock || (holder.sign == Sign::Heartbeat && self.age > DEAD_AFTER);
+        }
+        match host::process(holder.pid) {
+            Process::Gone => true,
+            // The number was given to another process since.
+            Process::Running => host::start(holder.pid)
+                .zip(holder.start.as_ref())
+                .is_some_and(|(start, recorded)| start != *recorded),
+            Process::Unknown => lost_its_lock,
+        }
+    }
+
+    fn words(&self, path: &Path) -> String {
+        let who = match &self.holder {
+            None => "a process that has just begun".to_owned(),
+            Some(holder)
+                if holder.pid == std::process::id() && host::name().as_ref() == Some(&holder.host) =>
+            {
+                format!("this process ({})", holder.pid)
+            }
+            Some(holder) => format!("{holder}"),
+        };
+        format!("{who}; its lock is {}", path.display())
+    }
+}
+
+/// The path with a further ending.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(".");
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Makes the lock file, with its text or not at all, so that one without is never the trace of a process that was killed, nor of one
+/// that was stopped and will go on. Answers whether there was none.
+fn make(path: &Path, text: &str) -> io::Result<bool> {
+    let unlike_any_other = RandomState::new().build_hasher().finish();
+    let draft = beside(path, &format!("{unlike_any_other:016x}"));
+    if !make_directly(&draft, text)? {
+        return Ok(false);
+    }
+    let linked = fs::hard_link(&draft, path);
+    remove(&draft)?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // Some file systems have no second names for a file.
+        Err(_) => make_directly(path, text),
+    }
+}
+
+/// Makes a file that was not there, then writes it. Answers whether it was not there.
+fn make_directly(path: &Path, text: &str) -> io::Result<bool> {
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+        Ok(mut file) => match file.write_all(text.as_bytes()) {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                let _left_to_be_found_stale = fs::remove_file(path);
+                Err(error)
+            }
+        },
+    }
+}
+
+fn look(path: &Path) -> io::Result<Option<Sighting>> {
+    let seen = fs::read(path).and_then(|bytes| Ok((bytes, fs::metadata(path)?.modified()?)));
+    match seen {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok((bytes, modified)) => {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let age = SystemTime::now().duration_since(modified).unwrap_or_default();
+            Ok(Some(Sighting { holder: Holder::parse(&text), text, age }))
+        }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a stale lock. Only one process may do so at a time, and only if the lock is still the stale one: another may have removed
+/// it meanwhile and taken its place.
+fn remove_stale(path: &Path, stale: &Sighting) -> io::Result<()> {
+    let guard = beside(path, "takeover");
+    if !make_directly(&guard, &format!("{}", std::process::id()))? {
+        // One that is old was left behind by a process that ended in the few microseconds between.
+        return match look(&guard)? {
+            Some(other) if other.age > WRITTEN_WITHIN => remove(&guard),
+            _ => Ok(()),
+        };
+    }
+    let removed = match look(path) {
+        Ok(Some(now)) if now.text == stale.text => remove(path),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error),
+    };
+    remove(&guard)?;
+    removed
+}

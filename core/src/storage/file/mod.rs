@@ -1,0 +1,386 @@
+//! A storage in a file of the operating system, open in one process at a time.
+//!
+//! Two locks see to that: the operating system's, which goes when the process does, and on Unix a lock file beside the store,
+//! which the npm package takes, too, and which says who has the store. Windows has only the first.
+
+#[cfg(unix)]
+mod holder;
+#[cfg(unix)]
+mod host;
+#[cfg(unix)]
+mod lock;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use alloc::format;
+
+#[cfg(unix)]
+use lock::{FileLock, Refused, SystemLock, holder_of};
+
+use super::Storage;
+use crate::error::{Error, Result};
+use crate::limits::MIN_PAGE_BYTES;
+
+/// A file, locked for as long as this value lives.
+///
+/// ```
+/// use palimpsest_kv::{Options, Store, storage::FileStorage};
+/// # let folder = std::env::temp_dir().join(format!("palimpsest-doc-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// # let path = folder.join("app.plm");
+/// let mut store = Store::open(FileStorage::open(&path)?, Options::default())?;
+/// store.put("a", "1")?;
+/// store.close()?;
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<(), palimpsest_kv::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct FileStorage {
+    /// Given back before the file is closed, and with it the system's lock.
+    #[cfg(unix)]
+    _lock: FileLock,
+    file: File,
+    path: PathBuf,
+}
+
+fn failed(operation: &'static str, path: &Path, error: &io::Error) -> Error {
+    Error::Storage { operation, reason: format!("{}: {error}", path.display()) }
+}
+
+impl FileStorage {
+    /// Opens the file at `path` and locks it; a file that does not exist is created.
+    ///
+    /// A new file appears under its name complete with its first bytes or not at all, so that an empty file is never the
+    /// trace of a crash: it is refused, because it may be all that an accident left of a store.
+    ///
+    /// While it is open, a file of its name with `.lock` at the end says by whom, except on Windows. One that was left by a process
+    /// that is gone is taken over.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another handle has the file open, in this program, another one, or one that uses the npm package;
+    /// [`Error::NotAStore`] for a folder and for an empty file, [`Error::Storage`] if it can't be opened for reading and
+    /// writing, or its lock can't be written beside it.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return Err(Error::NotAStore { reason: format!("{} is a folder", path.display()) });
+        }
+        let path = canonical(path).map_err(|error| failed("open", path, &error))?;
+        let storage = Self::open_locked(path)?;
+        if storage.len()? == 0 {
+            return Err(Error::NotAStore { reason: format!("{} is empty", storage.path.display()) });
+        }
+        Ok(storage)
+    }
+
+    #[cfg(unix)]
+    fn open_locked(path: PathBuf) -> Result<Self> {
+        let refused = |refused| match refused {
+            Refused::Held(holder) => Error::Locked { holder },
+            Refused::Failed(error) => failed("lock", &path, &error),
+        };
+        if let Some(file) = open_existing(&path)? {
+            let lock = FileLock::take(&path, SystemLock::Held).map_err(refused)?;
+            return Ok(Self { _lock: lock, file, path });
+        }
+        let lock = FileLock::take(&path, SystemLock::NotYet).map_err(refused)?;
+        let file = create_and_open(&path)?;
+        Ok(Self { _lock: lock, file, path })
+    }
+
+    #[cfg(not(unix))]
+    fn open_locked(path: PathBuf) -> Result<Self> {
+        let file = match open_existing(&path)? {
+            Some(file) => file,
+            None => create_and_open(&path)?,
+        };
+        Ok(Self { file, path })
+    }
+
+    fn error(&self, operation: &'static str, error: &io::Error) -> Error {
+        failed(operation, &self.path, error)
+    }
+}
+
+/// Who has the system's lock, in words.
+#[cfg(not(unix))]
+fn holder_of(path: &Path) -> String {
+    format!("another handle, in this process or another, on {}", path.display())
+}
+
+/// The absolute path with every link followed, so that a store has one lock whatever name it is opened by.
+fn canonical(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Not there yet: its folder must be.
+            let name = path.file_name().ok_or(error)?;
+            Ok(folder(path).canonicalize()?.join(name))
+        }
+        other => other,
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Opens a file and takes the system's lock on it; nothing if there is no such file.
+fn open_existing(path: &Path) -> Result<Option<File>> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("open", path, &error)),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked { holder: holder_of(path) }),
+        Err(TryLockError::Error(error)) => Err(failed("lock", path, &error)),
+    }
+}
+
+/// How often a new file is tried to be locked, a millisecond apart, where another process has just had a look at it.
+const LOCK_ATTEMPTS: usize = 20;
+
+fn create_and_open(path: &Path) -> Result<File> {
+    create(path)?;
+    for _ in 0..LOCK_ATTEMPTS {
+        match open_existing(path) {
+            Ok(Some(file)) => return Ok(file),
+            // It will find the lock file taken and go away.
+            Err(Error::Locked { .. }) => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => return Err(error),
+            Ok(None) => return Err(failed("open", path, &io::ErrorKind::NotFound.into())),
+        }
+    }
+    Err(Error::Locked { holder: holder_of(path) })
+}
+
+/// Creates the file as one sector of zeros, which the pager takes for a store whose creation has not yet begun. Where
+/// another process was faster, its file stands.
+fn create(path: &Path) -> Result<()> {
+    let mut name = path.as_os_str().to_os_string();
+    name.push(format!(".{}.new", std::process::id()));
+    let draft = PathBuf::from(name);
+    let made = (|| {
+        let file = File::create(&draft)?;
+        file.set_len(MIN_PAGE_BYTES as u64)?;
+        file.sync_all()?;
+        match std::fs::hard_link(&draft, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => std::fs::rename(&draft, path),
+            other => other,
+        }?;
+        sync_folder(path)
+    })();
+    let _gone_or_renamed = std::fs::remove_file(&draft);
+    made.map_err(|error| failed("create", path, &error))
+}
+
+/// Makes the file's name durable. Only Unix can open a folder to sync it.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder(path))?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        let read = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        offset += read as u64;
+        buffer = buffer.split_at_mut(read).1;
+    }
+    Ok(())
+}
+
+#[cfg(windows)]
+fn write_at(file: &File, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = std::os::windows::fs::FileExt::seek_write(file, bytes, offset)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        offset += written as u64;
+        bytes = bytes.split_at(written).1;
+    }
+    Ok(())
+}
+
+#[cfg(not(any(unix, windows)))]
+fn read_at(_file: &File, _offset: u64, _buffer: &mut [u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(any(unix, windows)))]
+fn write_at(_file: &File, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+impl Storage for FileStorage {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        read_at(&self.file, offset, buffer).map_err(|error| self.error("read", &error))
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        write_at(&self.file, offset, bytes).map_err(|error| self.error("write", &error))
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|error| self.error("sync", &error))
+    }
+
+    fn len(&self) -> Result<u64> {
+        Ok(self.file.metadata().map_err(|error| self.error("measure", &error))?.len())
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.file.set_len(len).map_err(|error| self.error("resize", &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn in_a_folder(test: impl FnOnce(&Path)) {
+        let line = std::panic::Location::caller().line();
+        let folder = std::env::temp_dir().join(format!("palimpsest-file-{}-{line}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        test(&folder);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// The names of all files in a folder.
+    fn listing(folder: &Path) -> Vec<String> {
+        let names = std::fs::read_dir(folder).unwrap();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().display().to_string()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_second_opener_is_refused_until_the_first_is_gone() {
+        in_a_folder(|folder| {
+            let path = folder.join("store");
+            let first = FileStorage::open(&path).unwrap();
+            assert!(matches!(FileStorage::open(&path), Err(Error::Locked { .. })));
+            drop(first);
+            FileStorage::open(&path).unwrap();
+            assert_eq!(listing(folder), ["store"]);
+        });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_second_opener_is_told_who_has_the_store_by_whatever_name_it_opens_it() {
+        in_a_folder(|folder| {
+            let path = folder.join("store");
+            let link = folder.join("link");
+            drop(FileStorage::open(&path).unwrap());
+            std::os::unix::fs::symlink(&path, &link).unwrap();
+            let first = FileStorage::open(&link).unwrap();
+            assert_eq!(listing(folder), ["link", "store", "store.lock"]);
+            for name in [&path, &link, &folder.join(".").join("store")] {
+                let Err(Error::Locked { holder }) = FileStorage::open(name) else { panic!("it was opened") };
+                let lock = path.canonicalize().unwrap().display().to_string();
+                let expected = format!("this process ({}); its lock is {lock}.lock", std::process::id());
+                assert_eq!(holder, expected);
+            }
+            drop(first);
+            assert_eq!(listing(folder), ["link", "store"]);
+        });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_is_stale_or_not() {
+        use std::time::SystemTime;
+        in_a_folder(|folder| {
+            let path = folder.join("store");
+            drop(FileStorage::open(&path).unwrap());
+            let lock = folder.join("store.lock");
+            let mut dead = std::process::Command::new("true").spawn().unwrap();
+            dead.wait().unwrap();
+            let (dead, own) = (dead.id(), std::process::id());
+            let host = host::name().unwrap();
+            let text = |pid: u32, host: &str, more: &str| {
+                format!("{{\"pid\":{pid},\"host\":\"{host}\",\"since\":\"then\"{more}}}")
+            };
+            let (node, native) = (",\"start\":null", ",\"start\":null,\"heartbeat\":false");
+            let (fresh, old) = (Duration::ZERO, Duration::from_secs(120));
+            let cases = [
+                ("a dead process", text(dead, &host, node), fresh, true),
+                ("a dead process of this crate", text(dead, &host, native), fresh, true),
+                (
+                    "a number given anew",
+                    text(own, &host, ",\"start\":\"another boot:1\""),
+                    fresh,
+                    cfg!(target_os = "linux"),
+                ),
+                ("a process that runs", text(own, &host, node), fresh, false),
+                ("a process that runs, an old lock", text(own, &host, node), old, false),
+                ("another host, a fresh sign of life", text(dead, "elsewhere", node), fresh, false),
+                ("another host, no sign of life", text(dead, "elsewhere", node), old, true),
+                (
+                    "another host that has lost the system's lock",
+                    text(dead, "elsewhere", native),
+                    fresh,
+                    true,
+                ),
+                ("a lock that is being written", String::new(), fresh, false),
+                ("a lock that was never written", String::new(), old, true),
+                ("a lock that is none", "garbage".into(), old, true),
+            ];
+            for (what, text, age, is_stale) in cases {
+                std::fs::write(&lock, &text).unwrap();
+                let file = File::options().write(true).open(&lock).unwrap();
+                file.set_modified(SystemTime::now() - age).unwrap();
+                match FileStorage::open(&path) {
+                    Ok(storage) => {
+                        assert!(is_stale, "{what} was taken");
+                        assert_ne!(std::fs::read_to_string(&lock).unwrap(), text, "{what}");
+                        drop(storage);
+                        assert_eq!(listing(folder), ["store"], "{what}");
+                    }
+                    Err(Error::Locked { holder }) => {
+                        assert!(!is_stale, "{what}: {holder}");
+                        assert_eq!(std::fs::read_to_string(&lock).unwrap(), text, "{what}");
+                    }
+                    Err(error) => panic!("{what}: {error}"),
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn a_folder_and_an_empty_file_are_no_stores() {
+        in_a_folder(|folder| {
+            assert!(matches!(FileStorage::open(folder), Err(Error::NotAStore { .. })));
+            let empty = folder.join("empty");
+            std::fs::write(&empty, b"").unwrap();
+            assert!(matches!(FileStorage::open(&empty), Err(Error::NotAStore { .. })));
+            assert_eq!(std::fs::metadata(&empty).unwrap().len(), 0);
+            assert_eq!(listing(folder), ["empty"]);
+            let nowhere = folder.join("no").join("store");
+            assert!(matches!(FileStorage::open(nowhere), Err(Error::Storage { operation: "open", .. })));
+        });
+    }
+}
