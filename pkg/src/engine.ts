@@ -90,6 +90,53 @@ export interface RawEngine extends RawReader {
   free(): void
 }
 
+/** A page that is damaged. */
+export interface RawDamage {
+  page: number
+  kind: string
+  what: string
+}
+
+/** What was found in a store that was looked at; the last four are there if it is sound. */
+export interface RawExamined {
+  sound: boolean
+  pageBytes: number
+  pages: number
+  fileBytes: number
+  damage: RawDamage[]
+  moreDamage: number
+  revision?: number | undefined
+  compacted?: number | undefined
+  keys?: number | undefined
+  records?: number | undefined
+}
+
+/** One change of one key that is missing, or some changes of a stretch of revisions. */
+export interface RawLost {
+  key?: Uint8Array
+  revision?: number
+  fromRevision?: number
+  toRevision?: number
+  what: string
+}
+
+/** What was saved of a damaged store. */
+export interface RawSalvaged {
+  pagesRead: number
+  damagedPages: number
+  damage: RawDamage[]
+  moreDamage: number
+  recordsSaved: number
+  recordsLost: number
+  lost: RawLost[]
+  moreLost: number
+  renumbered: number
+  unconfirmedLeaves: number
+  keys: number
+  revision: number
+  compacted?: number | undefined
+}
+
 /** Linear memory; its buffer is another one whenever it has grown. */
 export interface RawMemory {
   readonly buffer: ArrayBuffer
@@ -99,6 +146,8 @@ export interface RawMemory {
 export interface RawModule {
   Engine: new (storage: object | undefined, options: object) => RawEngine
   Transaction: new () => RawTransaction
+  examine(storage: object): RawExamined
+  salvage(from: object, to: object): RawSalvaged
   failure(): string | undefined
   linearMemory(): RawMemory
 }

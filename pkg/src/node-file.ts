@@ -64,10 +64,12 @@ function notAStore(file: string, reason: string): PalimpsestError {
 function failed(file: string, operation: string, error: unknown): PalimpsestError {
   if (error instanceof PalimpsestError) return error
   const { code, message } = error as NodeJS.ErrnoException
-  const hint =
-    code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
-      ? '; a store needs to read and write its file, and to write its lock beside it'
-      : ''
+  const needs =
+    operation === 'read'
+      ? 'reading a store needs to read its file'
+      : 'a store needs to read and write its file'
+  const isForbidden = code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
+  const hint = isForbidden ? `; ${needs}, and to write its lock beside it` : ''
   const reason = `${message}${hint}`
   return new PalimpsestError('STORAGE', `can't ${operation} ${file}: ${reason}`, {
     operation,
@@ -92,20 +94,28 @@ function syncFolder(folder: string): void {
  * the trace of a crash.
  */
 function create(file: string): void {
-  const draft = `${file}.${process.pid}.new`
+  draft(file, made => {
+    fs.ftruncateSync(made, NEW_STORE_BYTES)
+    fs.fsyncSync(made)
+  })
+}
+
+/** Makes a file that appears under its name when `write` has written and synced it. The store's lock must be held. */
+function draft<T>(file: string, write: (made: number) => T): T {
+  const name = `${file}.${process.pid}.new`
   try {
-    const made = fs.openSync(draft, 'w')
+    const made = fs.openSync(name, 'w+')
+    let answer: T
     try {
-      fs.ftruncateSync(made, NEW_STORE_BYTES)
-      fs.fsyncSync(made)
+      answer = write(made)
     } finally {
       fs.closeSync(made)
     }
-    // The lock is held: nobody else creates the same store.
-    fs.renameSync(draft, file)
+    fs.renameSync(name, file)
     syncFolder(path.dirname(file))
+    return answer
   } finally {
-    fs.rmSync(draft, { force: true })
+    fs.rmSync(name, { force: true })
   }
 }
 
@@ -128,12 +138,18 @@ function pathOf(file: string | URLLike): string {
   throw invalid(`the option file must be a path or a file: URL, not ${show(file)}`, { option: 'file' })
 }
 
-function openLocked(file: string): FileStorage {
+/** Whether there is a file; throws if that can't be a store. */
+function isThere(file: string): boolean {
   const stat = fs.statSync(file, { throwIfNoEntry: false })
-  if (stat === undefined) create(file)
-  else if (!stat.isFile())
+  if (stat === undefined) return false
+  if (!stat.isFile())
     throw notAStore(file, stat.isDirectory() ? 'it is a folder' : 'it is not a regular file')
-  else if (stat.size === 0) throw notAStore(file, 'it is empty')
+  if (stat.size === 0) throw notAStore(file, 'it is empty')
+  return true
+}
+
+function openLocked(file: string): FileStorage {
+  if (!isThere(file)) create(file)
   return new FileStorage(fs.openSync(file, 'r+'))
 }
 
@@ -183,5 +199,55 @@ export function openFile(name: string | URLLike): OpenStorage {
   } catch (error) {
     held?.release()
     throw failed(file, 'open', error)
+  }
+}
+
+/** Calls `use` while this process has the lock of a store. */
+function whileLocked<T>(file: string, use: () => T): T {
+  const held = lock(file)
+  remember(held, () => {})
+  try {
+    return use()
+  } finally {
+    forget(held)
+    held.release()
+  }
+}
+
+/** Calls `use` with a store's file, which is locked and can only be read. */
+export function readFile<T>(name: string, use: (storage: SyncStorage) => T): T {
+  let file = pathOf(name)
+  try {
+    file = canonical(file)
+    if (!isThere(file)) throw Object.assign(new Error('there is no such file'), { code: 'ENOENT' })
+    return whileLocked(file, () => {
+      const storage = new FileStorage(fs.openSync(file, 'r'))
+      try {
+        return use(storage)
+      } finally {
+        storage.close()
+      }
+    })
+  } catch (error) {
+    throw failed(file, 'read', error)
+  }
+}
+
+function assertNew(file: string): void {
+  if (fs.existsSync(file)) throw invalid(`${file} exists already: name a file that does not`)
+}
+
+/** Calls `use` with a new, empty file, which gets its name when `use` has filled it. A file of that name must not be there. */
+export function newFile<T>(name: string, use: (storage: SyncStorage) => T): T {
+  let file = pathOf(name)
+  try {
+    file = canonical(file)
+    assertNew(file)
+    return whileLocked(file, () => {
+      assertNew(file)
+      return draft(file, made => use(new FileStorage(made)))
+    })
+  } catch (error) {
+    throw failed(file, 'write', error)
   }
 }

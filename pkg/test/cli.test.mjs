@@ -1,0 +1,241 @@
+// The program `palimpsest`, as it is installed: what it finds in damaged stores, what it saves of them, and that it changes nothing.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { open } from 'palimpsest-kv'
+import { contents, freshFolder, here } from './support/help.mjs'
+
+const program = join(here, '..', 'node_modules', '.bin', 'palimpsest')
+
+/** How a call of the program ended. */
+function called(...args) {
+  const child = spawn(program, args, { shell: process.platform === 'win32' })
+  const said = { out: '', err: '' }
+  child.stdout.setEncoding('utf8').on('data', text => (said.out += text))
+  child.stderr.setEncoding('utf8').on('data', text => (said.err += text))
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', code => resolve({ code, ...said }))
+  })
+}
+
+/** As `called`, with the report as an object. */
+async function reported(...args) {
+  const { code, out, err } = await called(...args, '--json')
+  assert.equal(err, '')
+  assert.equal(out.trimEnd().split('\n').length, 1, 'one line')
+  return { code, ...JSON.parse(out) }
+}
+
+const valueAt = i => `v${String(i).padStart(3, '0')}`.repeat(20)
+
+/** A closed store in which each of 100 keys was put three times, and its path. */
+async function stored(t) {
+  const file = join(freshFolder(t), 'store.plm')
+  const db = await open({ storage: { file }, durability: 'relaxed' })
+  for (let i = 0; i < 300; i += 1) await db.put(`k${i % 100}`, valueAt(i))
+  await db.close()
+  return file
+}
+
+/** Flips a bit in every copy of the newest value of `k50`, whichever of them is the one that counts. */
+function damage(file) {
+  const bytes = readFileSync(file)
+  const value = valueAt(250)
+  let copies = 0
+  for (let at = bytes.indexOf(value); at >= 0; at = bytes.indexOf(value, at)) {
+    bytes[at + 7] ^= 1
+    copies += 1
+  }
+  assert.ok(copies > 0)
+  writeFileSync(file, bytes)
+}
+
+/** Calls, and looks whether the store and what is beside it are as before, apart from a file that is to be made. */
+async function changingNothing(file, call, made = []) {
+  const folder = join(file, '..')
+  const before = readFileSync(file)
+  const listing = readdirSync(folder)
+  const answer = await call()
+  assert.deepEqual(readFileSync(file), before)
+  assert.deepEqual(readdirSync(folder), [...listing, ...made].sort())
+  return answer
+}
+
+test('a sound store', async t => {
+  const file = await stored(t)
+  chmodSync(file, 0o444)
+  const found = await changingNothing(file, () => reported('check', file))
+  const { pages, ...others } = found
+  assert.deepEqual(others, {
+    code: 0,
+    command: 'check',
+    file,
+    sound: true,
+    pageBytes: 4096,
+    fileBytes: pages * 4096,
+    damage: [],
+    moreDamage: 0,
+    revision: 301,
+    keys: 100,
+    records: 300,
+  })
+  const { code, out } = await called('check', file)
+  assert.equal(code, 0)
+  assert.match(out, /is sound\n {2}revision 301, 100 keys, 300 records\n {2}\d+ pages of 4096 bytes\n$/)
+  const copy = join(file, '..', 'copy.plm')
+  const saved = await changingNothing(file, () => reported('salvage', file, copy), ['copy.plm'])
+  assert.deepEqual([saved.code, saved.complete, saved.recordsSaved, saved.recordsLost], [0, true, 300, 0])
+  const db = await open({ storage: { file: copy } })
+  assert.deepEqual([db.revision, await db.get('k7', { revision: 109 })], [301, valueAt(107)])
+  await db.check()
+  await db.close()
+})
+
+test('a flipped bit in a leaf is found, and everything else is saved', async t => {
+  const file = await stored(t)
+  damage(file)
+  const found = await changingNothing(file, () => reported('check', file))
+  assert.deepEqual([found.code, found.sound, found.damage.length, found.moreDamage], [1, false, 1, 0])
+  assert.equal(found.damage[0].kind, 'leaf')
+  const { code, out } = await called('check', file)
+  assert.equal(code, 1)
+  assert.match(out, /is damaged: 1 page\n {2}page \d+ \(leaf\): .*palimpsest salvage .+ OUT\n$/s)
+  const copy = join(file, '..', 'copy.plm')
+  const saved = await changingNothing(file, () => reported('salvage', file, copy), ['copy.plm'])
+  assert.deepEqual([saved.code, saved.complete, saved.damagedPages, saved.revision], [1, false, 1, 301])
+  assert.equal(saved.damage[0].page, found.damage[0].page)
+  const [{ fromRevision, toRevision }] = saved.lost
+  assert.ok(
+    fromRevision <= 252 && 252 <= toRevision,
+    'the revision of the value is among those that are named',
+  )
+  assert.ok(saved.recordsSaved > 200 && saved.recordsSaved + saved.recordsLost === 300)
+  const db = await open({ storage: { file: copy } })
+  await db.check()
+  const isLost = i => fromRevision <= i + 2 && i + 2 <= toRevision
+  const newest = key => [200, 100, 0].map(past => past + key).find(i => !isLost(i))
+  const expected = Array.from({ length: 100 }, (_, key) => [`k${key}`, valueAt(newest(key))])
+  assert.deepEqual(
+    await contents(db),
+    expected.sort(([one], [other]) => (one < other ? -1 : 1)),
+  )
+  await db.close()
+  const again = await called('salvage', file, join(file, '..', 'again.plm'))
+  assert.equal(again.code, 1)
+  assert.match(again.out, /again\.plm has what could be read of .*missing: \d+ records that are known of\n/s)
+})
+
+test('a file that is cut off', async t => {
+  const file = await stored(t)
+  const whole = readFileSync(file).length
+  truncateSync(file, Math.floor(whole * 0.6))
+  const found = await changingNothing(file, () => reported('check', file))
+  assert.deepEqual([found.code, found.sound, found.fileBytes], [1, false, Math.floor(whole * 0.6)])
+  const copy = join(file, '..', 'copy.plm')
+  const saved = await changingNothing(file, () => reported('salvage', file, copy), ['copy.plm'])
+  assert.deepEqual([saved.code, saved.complete], [1, false])
+  assert.ok(saved.recordsSaved > 0)
+  const db = await open({ storage: { file: copy } })
+  await db.check()
+  for (const [key, value] of await contents(db)) {
+    const written = [0, 100, 200].map(past => valueAt(past + Number(key.slice(1))))
+    assert.ok(written.includes(value), `${key} has a value of its own`)
+  }
+  await db.close()
+})
+
+const text = 'no store at all '.repeat(1000)
+
+/** `[what, make, args, code or usage, what is said]`; files are in a folder of their own, with a sound store in `store.plm`. */
+const refusals = [
+  ['no command', () => {}, [], 'usage', /which command/],
+  ['an unknown command', () => {}, ['mend', 'store.plm'], 'usage', /no command "mend"/],
+  ['an inherited command', () => {}, ['toString', 'store.plm'], 'usage', /no command "toString"/],
+  ['an unknown option', () => {}, ['check', 'store.plm', '--fix'], 'usage', /--fix/],
+  ['no file', () => {}, ['check'], 'usage', /check takes FILE/],
+  ['no file to write to', () => {}, ['salvage', 'store.plm'], 'usage', /salvage takes FILE OUT/],
+  ['too many files', () => {}, ['check', 'store.plm', 'b'], 'usage', /check takes FILE/],
+  ['no such file', () => {}, ['check', 'nothing.plm'], 'STORAGE', /no such file/],
+  ['an empty file', at => writeFileSync(at('a'), ''), ['check', 'a'], 'NOT_A_STORE', /empty/],
+  ['a folder', at => mkdirSync(at('a')), ['check', 'a'], 'NOT_A_STORE', /folder/],
+  ['a text', at => writeFileSync(at('a'), text), ['check', 'a'], 'NOT_A_STORE', /not a Palimpsest store/],
+  [
+    'a text to salvage',
+    at => writeFileSync(at('a'), text),
+    ['salvage', 'a', 'b'],
+    'NOT_A_STORE',
+    /not a Pal/,
+  ],
+  ['a short text', at => writeFileSync(at('a'), 'hello'), ['check', 'a'], 'NOT_A_STORE', /./],
+  [
+    'a file that is there',
+    at => writeFileSync(at('b'), 'x'),
+    ['salvage', 'store.plm', 'b'],
+    'INVALID_ARGUMENT',
+    /exists/,
+  ],
+  ['the store itself', () => {}, ['salvage', 'store.plm', 'store.plm'], 'INVALID_ARGUMENT', /exists already/],
+  ['nowhere to write to', () => {}, ['salvage', 'store.plm', 'no/b'], 'STORAGE', /no such file/],
+]
+
+test('what can’t be done is refused with a reason, and nothing is changed', async t => {
+  const store = await stored(t)
+  const refused = async ([what, make, args, code, says]) => {
+    const folder = freshFolder(t)
+    const at = name => join(folder, name)
+    writeFileSync(at('store.plm'), readFileSync(store))
+    make(at)
+    const listing = readdirSync(folder)
+    const [command, ...rest] = args
+    const files = rest.map(name => (name.startsWith('--') ? name : at(name)))
+    const given = command === undefined ? [] : [command, ...files]
+    if (code === 'usage') {
+      const { code, out, err } = await called(...given)
+      assert.deepEqual([code, out], [2, ''], what)
+      assert.match(err, says, what)
+      assert.match(err, /\n\nusage: palimpsest check FILE/, what)
+    } else {
+      const { code: exit, error } = await reported(...given)
+      assert.deepEqual([exit, error.code], [2, code], what)
+      assert.match(error.message, says, what)
+    }
+    assert.deepEqual(readdirSync(folder), listing, what)
+    assert.deepEqual(readFileSync(at('store.plm')), readFileSync(store), what)
+  }
+  await Promise.all(refusals.map(refused))
+})
+
+test('a store that is open is refused with who has it', async t => {
+  const file = await stored(t)
+  const db = await open({ storage: { file } })
+  const out = join(file, '..', 'out.plm')
+  for (const args of [
+    ['check', file],
+    ['salvage', file, out],
+  ]) {
+    const { code, err } = await called(...args)
+    assert.equal(code, 2)
+    assert.match(err, new RegExp(`^palimpsest: the store .* is already open in process ${process.pid} on `))
+  }
+  assert.equal(existsSync(out), false)
+  await db.close()
+})
+
+test('help is an answer', async () => {
+  for (const args of [['--help'], ['check', '--help']]) {
+    const { code, out, err } = await called(...args)
+    assert.deepEqual([code, err], [0, ''])
+    assert.match(out, /^usage: palimpsest check FILE/)
+  }
+})
