@@ -13,6 +13,9 @@ const KEYS = 100_000
 const ROUNDS = 5
 /** Puts that are made durable one by one: each is a write to the disk. */
 const DURABLE = 2_000
+/** Writers at a time, each of which awaits its put before its next, and how many puts each makes. */
+const WRITERS = 64
+const PUTS = 200
 
 const entry = join(root, 'pkg', 'dist', 'index.mjs')
 
@@ -76,6 +79,13 @@ async function puts(db, keys) {
   return keys.length
 }
 
+/** Many writers at a time. */
+async function putsOfMany(db) {
+  const writer = number => puts(db, workload.keys.slice(number * PUTS, (number + 1) * PUTS))
+  const written = await Promise.all(Array.from({ length: WRITERS }, (_, number) => writer(number)))
+  return written.reduce((sum, count) => sum + count, 0)
+}
+
 async function inMemory(open) {
   const { keys } = workload
   const db = await open({ storage: 'memory', durability: 'relaxed', compactionPause: 0 })
@@ -101,7 +111,9 @@ async function inFile(open) {
     const strict = await open({ storage: { file } })
     const figures = {
       put_durable_us: await timed(DURABLE, () => puts(strict, workload.keys.slice(0, DURABLE))),
+      put_durable_64_us: await timed(WRITERS * PUTS, () => putsOfMany(strict)),
     }
+    figures.put_durable_64_times_faster = figures.put_durable_us / figures.put_durable_64_us
     await strict.close()
     const db = await open({ storage: { file }, durability: 'relaxed' })
     figures.file_put_us = await timed(KEYS, () => puts(db, workload.keys))

@@ -2,10 +2,10 @@ import type { Background } from './background.js'
 import type { Instance, RawEngine } from './engine.js'
 import type { PalimpsestError } from './errors.js'
 
-/** A write that is applied and whose caller waits until it is durable. */
+/** A write that is applied, with the promise of its caller, who waits until it is durable. */
 interface Waiting {
-  /** Fulfils the caller's promise with its answer. */
-  readonly fulfil: () => void
+  readonly answer: unknown
+  readonly resolve: (answer: never) => void
   readonly reject: (error: PalimpsestError) => void
 }
 
@@ -30,7 +30,7 @@ export class Commits {
   /** Answers `answer` once everything written so far is durable. */
   whenDurable<T>(answer: T): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ fulfil: () => resolve(answer), reject })
+      this.#waiting.push({ answer, resolve, reject })
       if (this.#waiting.length === 1) this.#background.atEndOfTurn(() => this.sync())
     })
   }
@@ -50,7 +50,7 @@ export class Commits {
 
   /** Everything written so far is durable. */
   fulfil(): void {
-    for (const { fulfil } of this.#take()) fulfil()
+    for (const { answer, resolve } of this.#take()) resolve(answer as never)
   }
 
   /** Nobody can know whether what waits is durable, and nobody will. */

@@ -102,7 +102,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     } catch (error) {
       return Promise.reject(error)
     }
-    return this.#acknowledged({ revision }, options)
+    // It has changed something, so there is no need to ask whether that is durable.
+    return this.#isStrict(options) ? this.#commits.whenDurable({ revision }) : this.#atOnce({ revision })
   }
 
   async delete(keys: t.Key | t.KeySelection, options?: t.WriteOptions): Promise<t.Deleted> {
@@ -239,19 +240,23 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return revision
   }
 
+  /** Whether a write's answer has to wait for a sync. In memory, which nothing outlives, none has. */
+  #isStrict(options: t.WriteOptions | undefined): boolean {
+    return !this.#isVolatile && (options?.durability ?? this.#parts.durability) === 'strict'
+  }
+
   /**
    * The answer of a write that is applied, as soon as its durability allows. A strict answer tells only of what is durable, also where
    * the write itself found nothing to change.
    */
   #acknowledged<T>(answer: T, options: t.WriteOptions | undefined): Promise<T> {
-    const durability = options?.durability ?? this.#parts.durability
-    if (durability === 'strict' && !this.#isDurable()) return this.#commits.whenDurable(answer)
-    const breath = this.background.breath()
-    return breath === undefined ? Promise.resolve(answer) : breath.then(() => answer)
+    const isStrict = this.#isStrict(options) && this.#engine.durableRevision() !== this.#engine.revision()
+    return isStrict ? this.#commits.whenDurable(answer) : this.#atOnce(answer)
   }
 
-  #isDurable(): boolean {
-    return this.#isVolatile || this.#engine.durableRevision() === this.#engine.revision()
+  #atOnce<T>(answer: T): Promise<T> {
+    const breath = this.background.breath()
+    return breath === undefined ? Promise.resolve(answer) : breath.then(() => answer)
   }
 
   /** Makes a change after which everything before it is durable, too, and tells those who wait for that. */
