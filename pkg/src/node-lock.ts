@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import * as os from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import { PalimpsestError } from './errors.js'
 
 /** How often a holder shows that it is alive, in milliseconds. */
@@ -13,6 +14,8 @@ const HEARTBEAT = 10_000
 const DEAD_AFTER = 60_000
 /** A lock file without content is one that is being written, unless it is older than this, in milliseconds. */
 const WRITTEN_WITHIN = 2_000
+/** Digits in base 16 at the end of the name that a lock file has before it is whole. */
+const DRAFT_DIGITS = 16
 /** How often taking a lock is tried before the one who holds it is believed. */
 const ATTEMPTS = 5
 
@@ -94,10 +97,10 @@ interface Sighting {
   readonly age: number
 }
 
-function look(path: string): Sighting | undefined {
+function look(file: string): Sighting | undefined {
   try {
-    const text = fs.readFileSync(path, 'utf8')
-    return { text, holder: parse(text), age: Date.now() - fs.statSync(path).mtimeMs }
+    const text = fs.readFileSync(file, 'utf8')
+    return { text, holder: parse(text), age: Date.now() - fs.statSync(file).mtimeMs }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
@@ -129,7 +132,7 @@ function locked(path: string, lockPath: string, sighting: Sighting | undefined):
  * was stopped and will go on. Answers whether there was none.
  */
 function make(lockPath: string, text: string): boolean {
-  const draft = `${lockPath}.${randomBytes(8).toString('hex')}`
+  const draft = `${lockPath}.${randomBytes(DRAFT_DIGITS / 2).toString('hex')}`
   if (!makeDirectly(draft, text)) return false
   try {
     fs.linkSync(draft, lockPath)
@@ -141,6 +144,23 @@ function make(lockPath: string, text: string): boolean {
   }
   // Some file systems have no second names for a file.
   return makeDirectly(lockPath, text)
+}
+
+/** Removes what `make` has left where a process was killed in the middle of it. A name that is not removed does no harm. */
+function sweep(lockPath: string): void {
+  const begin = `${basename(lockPath)}.`
+  const isDraft = (name: string) => {
+    const end = name.slice(begin.length)
+    return name.startsWith(begin) && end.length === DRAFT_DIGITS && /^[0-9a-f]+$/.test(end)
+  }
+  try {
+    for (const name of fs.readdirSync(dirname(lockPath)).filter(isDraft)) {
+      const draft = join(dirname(lockPath), name)
+      if (Date.now() - fs.statSync(draft).mtimeMs > DEAD_AFTER) fs.rmSync(draft, { force: true })
+    }
+  } catch {
+    // Another has removed it first, or the folder can't be listed.
+  }
 }
 
 /** Makes a file that was not there, then writes it. Answers whether it was not there. */
@@ -177,6 +197,7 @@ function removeStale(lockPath: string, stale: Sighting): void {
   }
   try {
     if (look(lockPath)?.text === stale.text) fs.rmSync(lockPath, { force: true })
+    sweep(lockPath)
   } finally {
     fs.rmSync(guard, { force: true })
   }
@@ -222,11 +243,14 @@ export function lock(path: string): Lock {
   }
   const text = `${JSON.stringify(holder)}\n`
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    if (make(lockPath, text)) return new HeldLock(lockPath, text)
     const sighting = look(lockPath)
-    if (sighting === undefined) continue
-    if (!isStale(sighting)) throw locked(path, lockPath, sighting)
-    removeStale(lockPath, sighting)
+    if (sighting === undefined) {
+      if (make(lockPath, text)) return new HeldLock(lockPath, text)
+    } else if (isStale(sighting)) {
+      removeStale(lockPath, sighting)
+    } else {
+      throw locked(path, lockPath, sighting)
+    }
   }
   throw locked(path, lockPath, look(lockPath))
 }

@@ -339,7 +339,7 @@ export interface CompactionJob {
 export interface Status {
   /** The newest revision. */
   readonly revision: number
-  /** Everything up to this revision survives a crash. */
+  /** Everything up to this revision survives a crash; in memory, which none survives, the newest. */
   readonly durableRevision: number
   /** The oldest revision that can be read; `undefined` before the first compaction. */
   readonly compacted: number | undefined

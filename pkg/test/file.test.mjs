@@ -173,6 +173,19 @@ test('a lock is stale or not', async t => {
   }
 })
 
+test('what a process killed while it took the lock has left is removed with a stale lock', async t => {
+  const file = await stored(t)
+  const old = new Date(Date.now() - 120_000)
+  for (const name of ['.lock', '.lock.0123456789abcdef', '.lock.0123']) {
+    writeFileSync(`${file}${name}`, '')
+    utimesSync(`${file}${name}`, old, old)
+  }
+  writeFileSync(`${file}.lock.00000000000000ff`, 'being written')
+  await (await open({ storage: { file } })).close()
+  const left = ['store.plm', 'store.plm.lock.00000000000000ff', 'store.plm.lock.0123']
+  assert.deepEqual(readdirSync(join(file, '..')), left)
+})
+
 test('a process that is killed leaves a lock that the next one takes', async t => {
   const file = join(freshFolder(t), 'store.plm')
   const source = `

@@ -23,6 +23,9 @@ const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 /// How often taking a lock is tried before the one who holds it is believed.
 const ATTEMPTS: usize = 5;
 
+/// Digits in base 16 at the end of the name that a lock file has before it is whole.
+const DRAFT_DIGITS: usize = 16;
+
 /// Whether this process holds the operating system's lock on the store, which no other process of this crate holds then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SystemLock {
@@ -69,14 +72,15 @@ impl FileLock {
         };
         let text = holder.text();
         for _ in 0..ATTEMPTS {
-            if make(&path, &text)? {
-                return Ok(Self { path, text });
+            match look(&path)? {
+                None => {
+                    if make(&path, &text)? {
+                        return Ok(Self { path, text });
+                    }
+                }
+                Some(sighting) if sighting.is_stale(system_lock) => remove_stale(&path, &sighting)?,
+                Some(sighting) => return Err(Refused::Held(sighting.words(&path))),
             }
-            let Some(sighting) = look(&path)? else { continue };
-            if !sighting.is_stale(system_lock) {
-                return Err(Refused::Held(sighting.words(&path)));
-            }
-            remove_stale(&path, &sighting)?;
         }
         Err(Refused::Held(holder_of(store)))
     }
@@ -151,7 +155,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 /// that was stopped and will go on. Answers whether there was none.
 fn make(path: &Path, text: &str) -> io::Result<bool> {
     let unlike_any_other = RandomState::new().build_hasher().finish();
-    let draft = beside(path, &format!("{unlike_any_other:016x}"));
+    let draft = beside(path, &format!("{unlike_any_other:0DRAFT_DIGITS$x}"));
     if !make_directly(&draft, text)? {
         return Ok(false);
     }
@@ -162,6 +166,26 @@ fn make(path: &Path, text: &str) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         // Some file systems have no second names for a file.
         Err(_) => make_directly(path, text),
+    }
+}
+
+/// Removes what [`make`] has left where a process was killed in the middle of it. A name that is not removed does no harm.
+fn sweep(path: &Path) {
+    let is_draft = |name: &str, lock: &str| {
+        name.strip_prefix(lock).and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| {
+            rest.len() == DRAFT_DIGITS && rest.chars().all(|digit| digit.is_ascii_hexdigit())
+        })
+    };
+    let Some((folder, lock)) = path.parent().zip(path.file_name().and_then(|name| name.to_str())) else {
+        return;
+    };
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).map(age);
+        if entry.file_name().to_str().is_some_and(|name| is_draft(name, lock))
+            && age.is_ok_and(|age| age > DEAD_AFTER)
+        {
+            let _harmless = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -180,6 +204,10 @@ fn make_directly(path: &Path, text: &str) -> io::Result<bool> {
     }
 }
 
+fn age(modified: SystemTime) -> Duration {
+    SystemTime::now().duration_since(modified).unwrap_or_default()
+}
+
 fn look(path: &Path) -> io::Result<Option<Sighting>> {
     let seen = fs::read(path).and_then(|bytes| Ok((bytes, fs::metadata(path)?.modified()?)));
     match seen {
@@ -187,8 +215,7 @@ fn look(path: &Path) -> io::Result<Option<Sighting>> {
         Err(error) => Err(error),
         Ok((bytes, modified)) => {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            let age = SystemTime::now().duration_since(modified).unwrap_or_default();
-            Ok(Some(Sighting { holder: Holder::parse(&text), text, age }))
+            Ok(Some(Sighting { holder: Holder::parse(&text), text, age: age(modified) }))
         }
     }
 }
@@ -216,6 +243,7 @@ fn remove_stale(path: &Path, stale: &Sighting) -> io::Result<()> {
         Ok(_) => Ok(()),
         Err(error) => Err(error),
     };
+    sweep(path);
     remove(&guard)?;
     removed
 }

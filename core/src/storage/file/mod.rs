@@ -370,6 +370,24 @@ mod tests {
         });
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_a_process_killed_while_it_took_the_lock_has_left_is_removed_with_a_stale_lock() {
+        in_a_folder(|folder| {
+            let path = folder.join("store");
+            drop(FileStorage::open(&path).unwrap());
+            let old = std::time::SystemTime::now() - Duration::from_secs(120);
+            let others = ["other.lock.0123456789abcdef", "store.lock.0123", "store.lock.0123456789abcdefg"];
+            for name in ["store.lock", "store.lock.0123456789abcdef"].iter().chain(&others) {
+                File::create(folder.join(name)).unwrap().set_modified(old).unwrap();
+            }
+            std::fs::write(folder.join("store.lock.00000000000000ff"), "being written").unwrap();
+            drop(FileStorage::open(&path).unwrap());
+            let expected = [&others[..1], &["store", "store.lock.00000000000000ff"], &others[1..]].concat();
+            assert_eq!(listing(folder), expected);
+        });
+    }
+
     #[test]
     fn a_folder_and_an_empty_file_are_no_stores() {
         in_a_folder(|folder| {
