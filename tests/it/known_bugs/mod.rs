@@ -6,7 +6,7 @@ use std::panic::{catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 use palimpsest_kv::sabotage::{Sabotage, with};
-use palimpsest_kv_tests::simulation::simulate;
+use palimpsest_kv_tests::simulation::{Looks, simulate};
 
 mod scenarios;
 
@@ -43,7 +43,7 @@ fn check(fault: Sabotage, scenario: fn()) {
 /// The simulation fails on an engine that is broken. That it goes well on the engine as it is, is a test of its own.
 fn check_simulated(fault: Sabotage) {
     let run = |seed| {
-        let _tally = simulate(seed);
+        let _tally = simulate(seed, Looks::Sampled);
     };
     let noticed = (0..SEEDS).any(|seed| panics(|| with(fault, || run(seed))));
     assert!(noticed, "{SEEDS} seeds of the simulation do not notice {fault:?}");

@@ -10,6 +10,6 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[must_use]
 pub fn simulate(seed: u64) -> Vec<u64> {
     console_error_panic_hook::set_once();
-    let tally = simulation::simulate(seed);
+    let tally = simulation::simulate(seed, simulation::Looks::Sampled);
     vec![tally.operations, tally.crashes, tally.digest]
 }

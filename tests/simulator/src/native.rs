@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lexopt::prelude::{Long, ValueExt};
-use palimpsest_kv_tests::simulation::{Tally, simulate};
+use palimpsest_kv_tests::simulation::{Looks, Tally, simulate};
 
 const HELP: &str = "\
 Simulates stores on faulty media, each from its seed, and compares them with a model; after crashes too.
@@ -18,6 +18,7 @@ Simulates stores on faulty media, each from its seed, and compares them with a m
   --minutes M      until so much time is over
   --operations N   until so many operations were done ...
   --crashes N      ... and so many crashes looked at
+  --every          short runs, with a look at a dozen crashes at every change of the medium
   --threads N      so many at once (all processors)
   --list           print one line for each seed: seed, operations, crashes, digest
 
@@ -36,6 +37,7 @@ struct Goal {
     operations: u64,
     crashes: u64,
     threads: usize,
+    looks: Looks,
     output: Output,
 }
 
@@ -65,6 +67,7 @@ impl Goal {
             operations: 0,
             crashes: 0,
             threads,
+            looks: Looks::Sampled,
             output: Output::Progress,
         };
         let mut parser = lexopt::Parser::from_env();
@@ -83,6 +86,7 @@ impl Goal {
                 Long("operations") => goal.operations = parser.value()?.parse()?,
                 Long("crashes") => goal.crashes = parser.value()?.parse()?,
                 Long("threads") => goal.threads = parser.value()?.parse()?,
+                Long("every") => goal.looks = Looks::Every,
                 Long("list") => goal.output = Output::Lines,
                 Long("help") => return Ok(None),
                 other => return Err(other.unexpected()),
@@ -143,11 +147,11 @@ impl State {
     }
 }
 
-fn work(state: &Mutex<State>) {
+fn work(state: &Mutex<State>, looks: Looks) {
     let lock = || state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     loop {
         let Some(seed) = lock().next_seed() else { return };
-        let result = catch_unwind(|| simulate(seed)).ok();
+        let result = catch_unwind(|| simulate(seed, looks)).ok();
         if lock().end(seed, result).is_err() {
             return;
         }
@@ -166,7 +170,7 @@ pub(crate) fn main() -> ExitCode {
     let state = Mutex::new(state);
     thread::scope(|scope| {
         for _ in 0..goal.threads.max(1) {
-            scope.spawn(|| work(&state));
+            scope.spawn(|| work(&state, goal.looks));
         }
     });
     let state = state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -21,6 +21,11 @@ const BATCH_STEPS: usize = 100;
 const CRASHED_ONE_IN: u64 = 4;
 /// Moments of one action that are crashed, besides its syncs.
 const MOMENTS: usize = 16;
+/// At each moment so many torn images are looked at, besides those with all and with nothing of what is not synced.
+const TORN: usize = 2;
+const TORN_OF_EVERY: usize = 10;
+/// Actions of a run in which every change is crashed.
+const STEPS_OF_EVERY: usize = 60;
 /// A medium of this many bytes is crashed half as often as a small one, and larger ones by the square of their length less often: a
 /// crash is as dear as the medium is long.
 const SMALL_BYTES: u64 = 24 * 1024;
@@ -74,8 +79,18 @@ impl Doing<'_> {
     }
 }
 
+/// How often the simulation looks at what a crash would leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// Now and then, so that most of the time goes into operations.
+    Sampled,
+    /// At every change of the medium that a short run of a small store makes, many times.
+    Every,
+}
+
 /// The simulation of one seed.
 pub struct Simulation {
+    looks: Looks,
     rng: Rng,
     swarm: Swarm,
     checked: Checked<FaultyStorage>,
@@ -90,7 +105,7 @@ impl Simulation {
     /// # Panics
     /// If creating the store, or a crash in the middle of it, leaves anything but an empty store.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, looks: Looks) -> Self {
         let mut rng = Rng::new(seed);
         let page_bytes = rng.one_of(&[512, 512, 512, 512, 1_024, 4_096]);
         let options = options(&mut rng, page_bytes);
@@ -103,7 +118,7 @@ impl Simulation {
         if trace {
             eprintln!("{:?}\n{swarm:?}", checked.options());
         }
-        let mut simulation = Self { rng, swarm, checked, tally: Tally::default(), trace };
+        let mut simulation = Self { looks, rng, swarm, checked, tally: Tally::default(), trace };
         simulation.crash(start, (1, None));
         simulation
     }
@@ -156,6 +171,9 @@ impl Simulation {
     }
 
     fn is_crashed(&mut self) -> bool {
+        if self.looks == Looks::Every {
+            return true;
+        }
         let lengths = self.checked.medium().len_bytes() as u64 / SMALL_BYTES;
         self.rng.once_in(CRASHED_ONE_IN * (1 + lengths * lengths))
     }
@@ -165,23 +183,25 @@ impl Simulation {
         let events = self.checked.medium().recorded();
         let expectation = Expectation::new(self.checked.model(), self.checked.options(), told);
         let mut moment = start;
-        let sampled = events.len().div_ceil(MOMENTS).max(1);
+        let (sampled, torn) = match self.looks {
+            Looks::Sampled => (events.len().div_ceil(MOMENTS).max(1), TORN),
+            Looks::Every => (1, TORN_OF_EVERY),
+        };
         for (place, event) in events.iter().enumerate() {
             moment.pass(event);
             if place % sampled == 0 || matches!(event, Event::Synced) {
-                self.tally.crashes += crash_at(&moment, &expectation, &mut self.rng);
+                self.tally.crashes += crash_at((&moment, torn), &expectation, &mut self.rng);
             }
         }
     }
 }
 
 /// Looks at several things that a crash at this moment could leave, all of them different.
-fn crash_at(moment: &Moment, expectation: &Expectation<'_>, rng: &mut Rng) -> u64 {
+fn crash_at((moment, torn): (&Moment, usize), expectation: &Expectation<'_>, rng: &mut Rng) -> u64 {
     let mut images = vec![moment.durable.clone()];
     if !moment.unsynced.is_empty() {
         images.push(moment.with(|_| true));
-        images.push(moment.torn(rng));
-        images.push(moment.torn(rng));
+        images.extend((0..torn).map(|_| moment.torn(rng)));
         images.sort_unstable();
         images.dedup();
     }
@@ -216,9 +236,12 @@ fn can_be_crashed(action: &Action) -> bool {
 /// # Panics
 /// As [`Simulation::run`].
 #[must_use]
-pub fn simulate(seed: u64) -> Tally {
-    let mut simulation = Simulation::new(seed);
-    let steps = simulation.rng.one_of(&STEPS);
+pub fn simulate(seed: u64, looks: Looks) -> Tally {
+    let mut simulation = Simulation::new(seed, looks);
+    let steps = match looks {
+        Looks::Sampled => simulation.rng.one_of(&STEPS),
+        Looks::Every => STEPS_OF_EVERY,
+    };
     simulation.run(steps);
     simulation.end()
 }
