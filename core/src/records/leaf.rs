@@ -225,7 +225,7 @@ mod tests {
     fn filled(page_bytes: usize, positions: &[(u64, u32)]) -> LeafBuilder {
         let mut leaf = LeafBuilder::new(page_bytes);
         for &(main, sub) in positions {
-            let body = Body::Put { key: b"k", age: 0, version: 1, value: b"v" };
+            let body = Body::Put { key: b"k", age: 0, version: 1, lease: 0, value: b"v" };
             assert_eq!(leaf.append(&Record { position: Position::new(main, sub), body }), Fit::Fits);
         }
         leaf
@@ -256,7 +256,7 @@ mod tests {
         for page_bytes in [512, 4096, 65536] {
             let mut leaf = LeafBuilder::new(page_bytes);
             let mut main = 1;
-            let body = |main| Body::Put { key: b"key", age: main, version: main, value: &[7; 40] };
+            let body = |main| Body::Put { key: b"key", age: main, version: main, lease: 0, value: &[7; 40] };
             while leaf.append(&Record { position: Position::new(main, 0), body: body(main) }) == Fit::Fits {
                 main += 1;
             }

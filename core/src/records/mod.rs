@@ -29,9 +29,9 @@ use crate::pager::{LogEntry, Page, PageId, PageRef, Pager, Pages, Progress, Repl
 use crate::revision::Position;
 use crate::storage::Storage;
 
-/// The most bytes that a record takes in a leaf beyond its key, value and chain: varints of main, sub, age and version, two
-/// lengths, and the kind.
-const RECORD_OVERHEAD_BYTES: usize = 10 + 5 + 10 + 10 + 4 + 4 + 1;
+/// The most bytes that a record takes in a leaf beyond its key, value and chain: varints of main, sub, age, version and
+/// lease, two lengths, and the kind.
+const RECORD_OVERHEAD_BYTES: usize = 10 + 5 + 10 + 10 + 10 + 4 + 4 + 1;
 
 /// Where the bytes of a new record go; decided, and written if need be, before anything else changes.
 #[derive(Debug)]
@@ -42,6 +42,31 @@ pub(crate) enum Room {
     LongValue(Chain),
     /// The key, and the value after it, into overflow pages.
     LongKey(Chain),
+}
+
+/// What a put says of its key besides the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PutNumbers {
+    /// The record's main less that of the key's creation.
+    pub(crate) age: u64,
+    pub(crate) version: u64,
+    /// The lease that the key is attached to, 0 for none.
+    pub(crate) lease: u64,
+}
+
+impl<'a> Body<'a> {
+    /// A put of a key and a value, in the room that was made for them.
+    pub(crate) fn put((key, value): (&'a [u8], &'a [u8]), numbers: PutNumbers, room: Room) -> Self {
+        let PutNumbers { age, version, lease } = numbers;
+        match room {
+            Room::Inline => Self::Put { key, age, version, lease, value },
+            Room::LongValue(chain) => Self::LongValue { key, age, version, lease, chain },
+            Room::LongKey(chain) => {
+                let key_bytes = u32::try_from(key.len()).unwrap_or(u32::MAX);
+                Self::LongKey { key_bytes, age, version, lease, chain }
+            }
+        }
+    }
 }
 
 /// Whether a leaf in memory differs from its version in the log.

@@ -38,6 +38,8 @@ pub(crate) enum Body<'a> {
         /// The record's main less that of the key's creation.
         age: u64,
         version: u64,
+        /// The lease that the key is attached to, 0 for none.
+        lease: u64,
         #[serde(with = "serde_bytes", borrow)]
         value: &'a [u8],
     },
@@ -52,10 +54,11 @@ pub(crate) enum Body<'a> {
         key: &'a [u8],
         age: u64,
         version: u64,
+        lease: u64,
         chain: Chain,
     },
     /// A key too long for a leaf, followed by its value.
-    LongKey { key_bytes: u32, age: u64, version: u64, chain: Chain },
+    LongKey { key_bytes: u32, age: u64, version: u64, lease: u64, chain: Chain },
     /// A key too long for a leaf was deleted.
     LongTombstone { chain: Chain },
     /// Something durable that is no user's record.
@@ -174,18 +177,18 @@ mod tests {
     fn every_kind_of_record_comes_back() {
         let extents = alloc::vec![Extent { start: PageRef { page: 7, checksum: u64::MAX }, pages: 3 }];
         let chain = Chain { depth: 1, len: 12_000, extents };
-        check(Body::Put { key: b"key", age: 7, version: 300, value: b"" });
+        check(Body::Put { key: b"key", age: 7, version: 300, lease: u64::MAX, value: b"" });
         check(Body::Tombstone { key: b"key" });
-        check(Body::LongValue { key: b"key", age: 0, version: 1, chain: chain.clone() });
-        check(Body::LongKey { key_bytes: 9000, age: 0, version: 1, chain: chain.clone() });
+        check(Body::LongValue { key: b"key", age: 0, version: 1, lease: 5, chain: chain.clone() });
+        check(Body::LongKey { key_bytes: 9000, age: 0, version: 1, lease: 0, chain: chain.clone() });
         check(Body::LongTombstone { chain });
         check(Body::System(SystemRecord::CompactionScheduled(12)));
     }
 
     #[test]
-    fn a_small_record_costs_seven_bytes_over_its_key_and_value() {
-        let body = Body::Put { key: &[1; 33], age: 100, version: 5, value: &[2; 100] };
+    fn a_small_record_costs_eight_bytes_over_its_key_and_value() {
+        let body = Body::Put { key: &[1; 33], age: 100, version: 5, lease: 0, value: &[2; 100] };
         let len = Record { position: Position::new(10, 0), body }.encode(0, &mut [0; 200]);
-        assert_eq!(len, Some(33 + 100 + 7));
+        assert_eq!(len, Some(33 + 100 + 8));
     }
 }

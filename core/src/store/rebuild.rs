@@ -5,7 +5,7 @@ use super::{Options, Store};
 use crate::error::{Error, Result};
 use crate::limits::MAX_UNWRITTEN_LEAVES;
 use crate::pager::{NewStore, Pager, Progress, Unproven};
-use crate::records::{Body, Record, Records, Room};
+use crate::records::{Body, PutNumbers, Record, Records, Room};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
 
@@ -62,14 +62,7 @@ impl<S: Storage> Rebuild<S> {
         let body = match (change, room) {
             (Change::Put { version, created, .. }, room) => {
                 let age = position.main.saturating_sub(created);
-                match room {
-                    Room::Inline => Body::Put { key, age, version, value },
-                    Room::LongValue(chain) => Body::LongValue { key, age, version, chain },
-                    Room::LongKey(chain) => {
-                        let key_bytes = u32::try_from(key.len()).unwrap_or(u32::MAX);
-                        Body::LongKey { key_bytes, age, version, chain }
-                    }
-                }
+                Body::put((key, value), PutNumbers { age, version, lease: 0 }, room)
             }
             (Change::Tombstone { .. }, Room::Inline) => Body::Tombstone { key },
             (Change::Tombstone { .. }, Room::LongValue(chain) | Room::LongKey(chain)) => {

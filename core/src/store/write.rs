@@ -7,7 +7,7 @@ use super::keys::Keys;
 use super::options::Durability;
 use crate::error::{Error, Result};
 use crate::limits::MAX_UNWRITTEN_LEAVES;
-use crate::records::{Body, Record, Records, Room};
+use crate::records::{Body, PutNumbers, Record, Records, Room};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
@@ -147,14 +147,7 @@ impl<S: Storage> Store<S> {
             Ready::Put { key, value, room } => {
                 let effect = self.index.put(key, position);
                 let (version, age) = (effect.version, writing.main - effect.created);
-                let body = match room {
-                    Room::Inline => Body::Put { key, age, version, value },
-                    Room::LongValue(chain) => Body::LongValue { key, age, version, chain },
-                    Room::LongKey(chain) => {
-                        let key_bytes = u32::try_from(key.len()).unwrap_or(u32::MAX);
-                        Body::LongKey { key_bytes, age, version, chain }
-                    }
-                };
+                let body = Body::put((key, value), PutNumbers { age, version, lease: 0 }, room);
                 self.records.append(&Record { position, body });
                 effect.replaced
             }

@@ -1,16 +1,13 @@
 //! Twenty-four simulated hours of a busy store with periodic compaction: its file and its memory stay as they are.
 
-use std::alloc::System;
 use std::time::Duration;
 
-use cap::Cap;
 use palimpsest_kv::storage::MemoryStorage;
 use palimpsest_kv::{Budget, Durability, Next, Options, Snapshot, Store};
 use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::sim::SimClock;
 
-#[global_allocator]
-static HEAP: Cap<System> = Cap::new(System, usize::MAX);
+use crate::HEAP;
 
 const HOURS: u64 = 24;
 /// Until the file has found its size.
