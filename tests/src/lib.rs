@@ -8,6 +8,7 @@ pub mod checked;
 pub mod disk;
 pub mod generate;
 pub mod golden;
+pub mod hostile;
 pub mod medium;
 pub mod model;
 pub mod replay;
