@@ -182,7 +182,7 @@ impl<S: Storage> Opening<S> {
         for leaf in tree.leaves() {
             reached.add(&self.pager, PageId::new(leaf.place.page), PageKind::Leaf)?;
         }
-        for page in self.records.open_page() {
+        if let Some(page) = self.records.open_page() {
             reached.add(&self.pager, page, PageKind::Leaf)?;
         }
         Ok(reached)
