@@ -257,17 +257,17 @@ pub const GOLDEN: &[Golden] = &[
         left: Left::Closed,
         steps: |store| {
             (0..10u8).try_for_each(|round| {
-                let put = |key: u8| Op::put(format!("key{key}"), text(round, 80));
-                store.txn().then((0..8).map(put)).commit().map(drop)
+                let put = |key: u8| Op::put(format!("key{key:02}"), text(round, 50));
+                store.txn().then((0..12).map(put)).commit().map(drop)
             })
         },
         revision: 11,
         compacted: None,
-        counts: (8, 80),
+        counts: (12, 120),
         values: &[
-            value(2, "key7", Some((0, 80, 2, 2, 1))),
-            value(7, "key4", Some((5, 80, 2, 7, 6))),
-            value(0, "key0", Some((9, 80, 2, 11, 10))),
+            value(2, "key11", Some((0, 50, 2, 2, 1))),
+            value(7, "key04", Some((5, 50, 2, 7, 6))),
+            value(0, "key00", Some((9, 50, 2, 11, 10))),
         ],
     },
     Golden {

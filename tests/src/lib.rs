@@ -8,6 +8,7 @@ pub mod checked;
 pub mod faulty;
 pub mod generate;
 pub mod golden;
+pub mod hostile;
 pub mod ledger;
 pub mod medium;
 pub mod model;

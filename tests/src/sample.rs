@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use palimpsest_kv::storage::Storage;
-use palimpsest_kv::{Budget, Keys, Op, Options, Revision, Store};
+use palimpsest_kv::{Budget, Durability, Keys, Op, Options, Revision, Store};
 
 use crate::action::Found;
 use crate::faulty::FaultyStorage;
@@ -107,14 +107,14 @@ impl Maker {
         }
     }
 
-    /// Some revisions of a dozen keys, enough leaves for two levels of branches, long keys and values, deletes.
+    /// Some revisions of a few keys, enough leaves for two levels of branches, long keys and values, deletes.
     fn fill(&mut self) {
-        for round in 0..5u8 {
+        for round in 0..9u8 {
             self.step(|store| {
                 let put = |number: u8| {
-                    Op::put(format!("key{number:02}"), format!("{round} {number} {}", "x".repeat(60)))
+                    Op::put(format!("key{number:02}"), format!("{round} {number} {}", "x".repeat(44)))
                 };
-                store.txn().then((0..12).map(put)).commit().map(drop)
+                store.with_durability(Durability::Relaxed).txn().then((0..14).map(put)).commit().map(drop)
             });
         }
         self.step(|store| store.put("large", vec![b'a'; 900]).map(drop));
@@ -140,7 +140,7 @@ impl Maker {
 pub fn closed() -> Sample {
     let mut maker = Maker::new();
     maker.fill();
-    maker.step(|store| store.compact(4).map(drop));
+    maker.step(|store| store.compact(3).map(drop));
     maker.step(|store| {
         run_until_idle(store, &SimClock::ticking(1), Budget::millis(2));
         store.put("key01", "newest").map(drop)
@@ -157,7 +157,7 @@ pub fn closed() -> Sample {
 pub fn left() -> Sample {
     let mut maker = Maker::new();
     maker.fill();
-    maker.step(|store| store.compact(4).map(drop));
+    maker.step(|store| store.compact(3).map(drop));
     maker.step(|store| store.run(&SimClock::ticking(1_000), Budget::micros(1)).map(drop));
     maker.step(Store::checkpoint);
     maker.step(|store| store.put("key01", "newer").map(drop));
@@ -170,7 +170,7 @@ pub fn left() -> Sample {
             .commit()
             .map(drop)
     });
-    maker.step(|store| store.compact(5).map(drop));
+    maker.step(|store| store.compact(4).map(drop));
     maker.step(|store| store.put("key04", "newest").map(drop));
     Sample { is_left: true, ..maker.finish() }
 }

@@ -20,6 +20,9 @@ pub(super) const META_BYTES: usize = MIN_PAGE_BYTES;
 /// Pages kept for meta slots at the start of the storage.
 pub(crate) const META_PAGES: u32 = 2;
 
+/// More checkpoints or commits than this no store lives to see.
+const MAX_COUNT: u64 = 1 << 60;
+
 const MAGIC: &[u8; 8] = b"palimps\x01";
 const VERSION: usize = 8;
 const PAGE_BYTES: usize = 12;
@@ -102,9 +105,14 @@ impl Meta {
         if !page_bytes.is_power_of_two() || !(MIN_PAGE_BYTES..=MAX_PAGE_BYTES).contains(&page_bytes) {
             return Err(Error::corrupt(slot, PageKind::Meta, format!("a page size of {page_bytes} bytes")));
         }
-        let meta = postcard::from_bytes(sector.get(BODY..CHECKSUM).unwrap_or(&[])).map_err(|error| {
-            Error::corrupt(slot, PageKind::Meta, format!("the body can't be read: {error}"))
-        })?;
+        let meta: Self =
+            postcard::from_bytes(sector.get(BODY..CHECKSUM).unwrap_or(&[])).map_err(|error| {
+                Error::corrupt(slot, PageKind::Meta, format!("the body can't be read: {error}"))
+            })?;
+        if meta.checkpoint > MAX_COUNT || meta.log.commit > MAX_COUNT {
+            let counts = (meta.checkpoint, meta.log.commit);
+            return Err(Error::corrupt(slot, PageKind::Meta, format!("checkpoint and commit {counts:?}")));
+        }
         Ok((meta, Identity { store_id, page_bytes }))
     }
 }

@@ -148,6 +148,12 @@ impl LeafBuilder {
     pub(crate) fn resume(page: Page, number: u32) -> Result<Self> {
         let leaf = Leaf::of(&page);
         let position = |at: usize| leaf.record(at).map(|record| record.position).map_err(damaged(number));
+        // The next record goes below the last one, and must not lie on any.
+        let lowest = leaf.len().checked_sub(1).map_or(page.len(), |last| leaf.offset(last));
+        let used = Header::of(&page).used();
+        if leaf.used() > capacity(page.len()) || page.len().checked_sub(used) != Some(lowest) {
+            return Err(damaged(number)(format!("{} records take {used} bytes", leaf.len())));
+        }
         let (first, last) = match leaf.len() {
             0 => (None, None),
             len => (Some(position(0)?), Some(position(len - 1)?)),

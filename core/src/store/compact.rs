@@ -36,8 +36,10 @@ impl<S: Storage> Store<S> {
         self.writable()?;
         // The engine's own records take positions after the revision's last change and no revision of their own.
         let last = self.records.last();
-        let position =
-            Position::new(self.revision, if last.main == self.revision { last.sub + 1 } else { 0 });
+        let position = Position::new(
+            self.revision,
+            if last.main == self.revision { last.sub.saturating_add(1) } else { 0 },
+        );
         let body = Body::System(SystemRecord::CompactionScheduled(revision.get()));
         self.records.append(&Record { position, body });
         self.compacted = Some(revision.get());

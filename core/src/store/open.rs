@@ -1,6 +1,8 @@
 //! Opening a store: the last checkpoint, then the log, then the index from the records.
 
 use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use super::{Options, Store};
 use crate::compaction::DeadList;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
-use crate::pager::{MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed, Unproven};
+use crate::pager::{Bitmap, MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed, Unproven};
 use crate::records::{Body, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
@@ -42,9 +44,15 @@ impl RootState {
     /// # Errors
     /// [`Error::Corrupt`] if these bytes are no root.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        postcard::from_bytes(bytes).map_err(|error| {
-            Error::corrupt(0, PageKind::Meta, alloc::format!("the root can't be read: {error}"))
-        })
+        let corrupt = |what: String| Error::corrupt(0, PageKind::Meta, what);
+        let root: Self = postcard::from_bytes(bytes)
+            .map_err(|error| corrupt(format!("the root can't be read: {error}")))?;
+        let possible = Revision::FIRST.get()..=Revision::LAST.get();
+        let is_history = possible.contains(&root.revision)
+            && root.scheduled <= Some(root.revision)
+            && root.finished <= root.scheduled
+            && root.records.is_none_or(|records| records.last_main <= root.revision);
+        if is_history { Ok(root) } else { Err(corrupt(format!("{root:?} is no state of a store"))) }
     }
 }
 
@@ -71,6 +79,8 @@ impl<S: Storage> Store<S> {
         let new = NewStore { store_id, page_bytes: options.page_bytes };
         let (pager, root) = Pager::open(storage, new, options.cache_bytes)?;
         let mut opening = Opening::from_checkpoint(pager, root.as_deref())?;
+        // Before the log is followed, since that lets go of pages; and again when it has been, with what it has added.
+        opening.check_pages()?;
         opening.follow_log()?;
         opening.finish(options)
     }
@@ -130,7 +140,8 @@ impl<S: Storage> Opening<S> {
                 break;
             }
         }
-        if !sabotaged!(LostCommitIgnored) && !sabotaged!(LogFollowedOnce) {
+        let is_broken = sabotaged!(LostCommitIgnored) || sabotaged!(LogFollowedOnce);
+        if !is_broken {
             self.pager.check_end_of_log()?;
         }
         self.pager.end_of_log(unproven)
@@ -166,29 +177,34 @@ impl<S: Storage> Opening<S> {
         Ok(())
     }
 
-    /// Everything that is reachable must be marked as used, and be reached once: what the freelist says is believed from now
-    /// on, and a page that it gave out by mistake would be overwritten.
-    fn check_pages(&self) -> Result<()> {
+    /// Everything that the records' trees reach must be marked as used, and be reached once: what the freelist says is believed from
+    /// now on, and a page that it gave out by mistake would be overwritten. Answers the pages that are reached.
+    fn check_pages(&self) -> Result<Reached> {
         let tree = self.records.tree();
-        let mut pages: Vec<PageId> = tree.branch_pages();
-        pages.extend(tree.leaves().map(|leaf| PageId::new(leaf.place.page)));
-        pages.extend(self.records.open_page());
-        pages.sort_unstable();
-        let twice = pages.array_windows().find(|[one, other]| one == other).map(|[page, _]| *page);
-        let free = || pages.iter().copied().find(|page| !self.pager.is_used(*page));
-        match twice.or_else(free) {
-            Some(page) if !sabotaged!(FreelistTrusted) => {
-                let what = "it is reached twice, or by a tree and not by the freelist";
-                Err(Error::corrupt(page.get(), PageKind::Freelist, what))
-            }
-            Some(_) | None => Ok(()),
+        let mut reached = Reached::default();
+        for page in tree.branch_pages() {
+            reached.add(&self.pager, page, PageKind::Branch)?;
         }
+        for leaf in tree.leaves() {
+            reached.add(&self.pager, PageId::new(leaf.place.page), PageKind::Leaf)?;
+        }
+        if let Some(page) = self.records.open_page() {
+            reached.add(&self.pager, page, PageKind::Leaf)?;
+        }
+        Ok(reached)
     }
 
     fn finish(self, options: Options) -> Result<Store<S>> {
-        self.check_pages()?;
-        let loaded = load_index(&self.pager, &self.records)?;
-        let revision = self.revision.max(loaded.newest).max(self.scheduled.unwrap_or(0));
+        let mut reached = self.check_pages()?;
+        for page in self.pager.own_pages() {
+            reached.add(&self.pager, page, PageKind::Freelist)?;
+        }
+        let loaded = load_index(&self.pager, &self.records, reached)?;
+        let revision = self.revision.max(loaded.newest);
+        if self.scheduled > Some(revision) {
+            let what = format!("a compaction to {:?} was scheduled at revision {revision}", self.scheduled);
+            return Err(Error::corrupt(0, PageKind::Meta, what));
+        }
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         Ok(Store {
             options,
@@ -208,6 +224,28 @@ impl<S: Storage> Opening<S> {
     }
 }
 
+/// The pages that something reaches.
+#[derive(Default)]
+struct Reached(Bitmap);
+
+impl Reached {
+    /// # Errors
+    /// [`Error::Corrupt`] if the page is reached twice, or the freelist says that it is free.
+    fn add<S: Storage>(&mut self, pager: &Pager<S>, page: PageId, kind: PageKind) -> Result<()> {
+        if !pager.is_used(page) && !sabotaged!(FreelistTrusted) {
+            return Err(Error::corrupt(
+                page.get(),
+                kind,
+                "it is in use, and the freelist says that it is free",
+            ));
+        }
+        if !self.0.insert(page.get()) {
+            return Err(Error::corrupt(page.get(), kind, "it is reached twice"));
+        }
+        Ok(())
+    }
+}
+
 /// What the records say.
 struct LoadedIndex {
     index: Index,
@@ -216,7 +254,7 @@ struct LoadedIndex {
     records: u64,
 }
 
-fn load_index<S: Storage>(pager: &Pager<S>, records: &Records) -> Result<LoadedIndex> {
+fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reached) -> Result<LoadedIndex> {
     let mut builder = IndexBuilder::default();
     let mut loaded =
         LoadedIndex { index: Index::default(), dead: DeadList::default(), newest: 0, records: 0 };
@@ -224,13 +262,13 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records) -> Result<LoadedI
         if matches!(record.body, Body::System(_)) {
             return Ok(());
         }
+        if record.position > records.last() {
+            return Err(Error::corrupt(page, PageKind::Leaf, "a record is after the last one"));
+        }
         loaded.newest = record.position.main;
         loaded.records += 1;
         for page in Records::overflow_pages(pager.pages(), &record.body)? {
-            if !pager.is_used(page) && !sabotaged!(FreelistTrusted) {
-                let what = "a record uses it, and the freelist says it is free";
-                return Err(Error::corrupt(page.get(), PageKind::Overflow, what));
-            }
+            reached.add(pager, page, PageKind::Overflow)?;
         }
         let pushed = with_key(pager.pages(), &record.body, |key| push(&mut builder, key, record))?;
         let replaced = pushed.map_err(|what| Error::corrupt(page, PageKind::Leaf, what))?;

@@ -8,6 +8,7 @@ use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::sample::{Answers, PAGE_BYTES, Sample, closed, left, options, read_all};
 
+mod hostile;
 mod pages;
 mod salvaged;
 

@@ -105,6 +105,12 @@ fn pages_of_the_last_checkpoint_are_not_used_again_before_the_next() {
     check_simulated(Sabotage::PendingReusedEarly);
 }
 
+/// redb#1330; bbolt#66: the list of free pages was believed as it stood on the disk, and pages that were in use were written over.
+#[test]
+fn a_freelist_is_not_believed() {
+    check(Sabotage::FreelistTrusted, scenarios::a_freelist_that_says_all_pages_are_free);
+}
+
 /// redb before 4.1.0, savepoints: pages were used again that an older view still read.
 #[test]
 fn pages_that_a_snapshot_reads_are_not_used_again() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use palimpsest_kv::{Budget, Durability, Entry, Error, Keys, Next, Options, Store};
 use palimpsest_kv_tests::faulty::{Fault, FaultyStorage, Lasting, Operation};
+use palimpsest_kv_tests::hostile::Image;
 use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
 
@@ -202,6 +203,19 @@ pub(super) fn every_page_replaced_by_an_older_version() {
                 Err(Error::Corrupt { .. }) => {}
                 Err(error) => panic!("page {page}: {error}"),
             }
+        }
+    }
+}
+
+pub(super) fn a_freelist_that_says_all_pages_are_free() {
+    let mut image = Image::new(&closed_store().to_bytes());
+    image.free_all();
+    match Store::open(FaultyStorage::from_bytes(image.bytes()), options()) {
+        Err(Error::Corrupt { .. }) => {}
+        Err(error) => panic!("{error}"),
+        Ok(mut store) => {
+            round(&mut store, 5);
+            panic!("it was opened and written to: {:?}", store.check());
         }
     }
 }
