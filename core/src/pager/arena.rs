@@ -15,10 +15,11 @@ use crate::error::{Error, Result};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
-/// Pages to add at once when the storage must grow: a thirty-second of what is there, within these bounds. Growing ahead
-/// lets commits overwrite instead of append, and lets a cut-off file be told from an unfinished commit.
+/// Pages to add at once when the storage must grow: a thirty-second of what is there, within these bounds, and a quarter while that is
+/// little. Growing ahead lets commits overwrite instead of append, and lets a cut-off file be told from an unfinished commit.
 const MIN_GROWTH: u32 = 16;
-pub(super) const MAX_GROWTH: u32 = 4096;
+const LITTLE_GROWTH: u32 = 64;
+pub(super) const MAX_GROWTH: u32 = 1024;
 
 /// Writing: which page is what, and what the storage is told.
 ///
@@ -119,7 +120,8 @@ impl<S: Storage> Pager<S> {
 
     pub(super) fn grow(&mut self) -> Result<()> {
         let pages = self.space.pages();
-        let grown = pages.saturating_add((pages / 32).clamp(MIN_GROWTH, MAX_GROWTH));
+        let growth = (pages / 4).clamp(MIN_GROWTH, LITTLE_GROWTH).max(pages / 32).min(MAX_GROWTH);
+        let grown = pages.saturating_add(growth);
         self.pages.set_len(grown)?;
         self.space.grow(grown);
         Ok(())

@@ -21,6 +21,9 @@ use super::CompactionProgress;
 /// A host that never calls `run` gets its checkpoints from its writes, when the log is this many times too long.
 const OVERDUE: usize = 4;
 
+/// Fewer pages than this are not worth a checkpoint, which costs two syncs, however small the store is.
+const LEAST_PAGES: usize = 128;
+
 /// What is going on between two calls of `run`.
 #[derive(Default)]
 pub(super) struct Background {
@@ -149,7 +152,7 @@ impl<S: Storage> Store<S> {
     /// A checkpoint gives back pages, so a small store wants one sooner: what waits for it is to be a small part of the file.
     fn wants_checkpoint(&self) -> bool {
         let (pages, superseded) = self.pager.log_pages();
-        let share = |parts: usize, most: usize| (self.pager.file_pages() as usize / parts).clamp(32, most);
+        let share = |parts: usize, most: usize| (self.pager.file_pages() as usize / parts).clamp(LEAST_PAGES, most);
         // Pages that a snapshot holds do not come back by a checkpoint, so they must not ask for one again and again.
         let pending = self.pager.releasable_pages();
         pages >= CHECKPOINT_LOG_PAGES

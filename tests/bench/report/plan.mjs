@@ -45,6 +45,7 @@ export function jobs(engine, size, folder) {
         job('machine', 'native', ['machine']),
         job('memory', 'native', ['serving', 'memory', ...serving]),
         job('file', 'native', ['serving', folder, ...serving]),
+        job('file', 'native', ['durable', folder, ...serving]),
         ...compactions.map(([name, load]) =>
           job('memory', 'native', ['compaction', 'memory', ...load, 'unpaced'], [`${name}.`]),
         ),

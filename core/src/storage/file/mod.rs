@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use alloc::format;
+use alloc::{format, vec};
 
 #[cfg(unix)]
 use lock::{FileLock, Refused, SystemLock, holder_of};
@@ -23,6 +23,9 @@ use lock::{FileLock, Refused, SystemLock, holder_of};
 use super::Storage;
 use crate::error::{Error, Result};
 use crate::limits::MIN_PAGE_BYTES;
+
+/// What a growing file is filled with at a time.
+const FILL_BYTES: usize = 256 * 1024;
 
 /// A file, locked for as long as this value lives.
 ///
@@ -98,6 +101,18 @@ impl FileStorage {
             None => create_and_open(&path)?,
         };
         Ok(Self { file, path })
+    }
+
+    /// Writes zeros from `start` to `end`.
+    fn fill(&self, start: u64, end: u64) -> io::Result<()> {
+        let zeros = vec![0; FILL_BYTES];
+        let mut at = start;
+        while at < end {
+            let bytes = usize::try_from(end - at).unwrap_or(FILL_BYTES).min(FILL_BYTES);
+            write_at(&self.file, at, zeros.get(..bytes).unwrap_or(&zeros))?;
+            at += bytes as u64;
+        }
+        Ok(())
     }
 
     fn error(&self, operation: &'static str, error: &io::Error) -> Error {
@@ -250,8 +265,16 @@ impl Storage for FileStorage {
         Ok(self.file.metadata().map_err(|error| self.error("measure", &error))?.len())
     }
 
+    /// What the file grows by is written, and not left to be a hole: a full disk is noticed now, and the syncs of what is written
+    /// there later need no new blocks.
     fn set_len(&self, len: u64) -> Result<()> {
-        self.file.set_len(len).map_err(|error| self.error("resize", &error))
+        let before = self.len()?;
+        let resized = if len > before { self.fill(before, len) } else { self.file.set_len(len) };
+        resized.map_err(|error| {
+            // What was added in vain is given back; that this can fail, too, changes nothing of what is told.
+            let _as_it_was = self.file.set_len(before);
+            self.error("resize", &error)
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the measuring programs of the engine share: a host that drives a store, the media under it, the scenarios.
 
 pub mod compaction;
+pub mod durable;
 pub mod host;
 pub mod machine;
 pub mod medium;

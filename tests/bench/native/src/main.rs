@@ -1,12 +1,12 @@
 //! Measures the engine: `palimpsest-kv-bench serving MEDIUM KEYS PUTS` or
-//! `palimpsest-kv-bench compaction MEDIUM KEYS PUTS unpaced|default`, where MEDIUM is `memory` or a folder for the
+//! `palimpsest-kv-bench compaction MEDIUM KEYS PUTS unpaced|default` or `palimpsest-kv-bench durable FOLDER KEYS PUTS`, where MEDIUM is `memory` or a folder for the
 //! store's file, and `palimpsest-kv-bench machine` the machine under it. Every key beyond the first put of each is dead in a compaction: 100,000 keys and 1,000,000 puts are 90%.
 
 use std::env;
 
 use palimpsest_kv_bench::compaction::{self, Pace};
 use palimpsest_kv_bench::medium::{InFile, InMemory, Medium};
-use palimpsest_kv_bench::{machine, serving};
+use palimpsest_kv_bench::{durable, machine, serving};
 use palimpsest_kv_bench_workload::{Load, Outcome};
 
 fn main() -> Outcome<()> {
@@ -21,6 +21,11 @@ fn main() -> Outcome<()> {
         return run(&InMemory, &arguments);
     }
     let folder = tempfile::tempdir_in(medium)?;
+    if let [scenario, _, keys, puts] = &arguments[..]
+        && scenario == "durable"
+    {
+        return durable::measure(folder.path(), &Load::new(keys.parse()?, puts.parse()?)?);
+    }
     run(&InFile { path: folder.path().join("bench.plm") }, &arguments)
 }
 

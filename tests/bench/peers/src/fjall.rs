@@ -21,6 +21,18 @@ impl Peer for Fjall {
         Ok(Self { database, keyspace })
     }
 
+    fn open_durable(folder: &Path) -> Outcome<Self> {
+        Self::open(folder)
+    }
+
+    fn put_durably(&self, puts: &[(&[u8], &[u8])]) -> Outcome<()> {
+        let mut batch = self.database.batch().durability(Some(PersistMode::SyncData));
+        for (key, value) in puts {
+            batch.insert(&self.keyspace, *key, *value);
+        }
+        Ok(batch.commit()?)
+    }
+
     fn put(&self, key: &[u8], value: &[u8]) -> Outcome<()> {
         let mut batch = self.database.batch();
         batch.insert(&self.keyspace, key, value);

@@ -19,8 +19,8 @@ pub(crate) struct Lmdb {
     database: Database<Bytes, Bytes>,
 }
 
-impl Peer for Lmdb {
-    fn open(folder: &Path) -> Outcome<Self> {
+impl Lmdb {
+    fn open_with(folder: &Path, flags: EnvFlags) -> Outcome<Self> {
         let folder = folder.join("lmdb");
         fs::create_dir_all(&folder)?;
         let mut options = EnvOpenOptions::new();
@@ -30,11 +30,29 @@ impl Peer for Lmdb {
             reason = "heed has no safe way to open: the folder is this process's own, made a moment ago"
         )]
         // SAFETY: nobody else opens or changes the file, and NO_SYNC puts only durability at risk.
-        let environment = unsafe { options.flags(EnvFlags::NO_SYNC).open(&folder)? };
+        let environment = unsafe { options.flags(flags).open(&folder)? };
         let mut transaction = environment.write_txn()?;
         let database = environment.create_database(&mut transaction, None)?;
         transaction.commit()?;
         Ok(Self { environment, database })
+    }
+}
+
+impl Peer for Lmdb {
+    fn open(folder: &Path) -> Outcome<Self> {
+        Self::open_with(folder, EnvFlags::NO_SYNC)
+    }
+
+    fn open_durable(folder: &Path) -> Outcome<Self> {
+        Self::open_with(folder, EnvFlags::empty())
+    }
+
+    fn put_durably(&self, puts: &[(&[u8], &[u8])]) -> Outcome<()> {
+        let mut transaction = self.environment.write_txn()?;
+        for (key, value) in puts {
+            self.database.put(&mut transaction, key, value)?;
+        }
+        Ok(transaction.commit()?)
     }
 
     fn put(&self, key: &[u8], value: &[u8]) -> Outcome<()> {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use palimpsest_kv_bench_workload::bound::{Durable, measure_durable};
 use palimpsest_kv_bench_workload::{
     Load, Outcome, PUTS_PER_SYNC, SYNC_INTERVAL, millis, tell, tell_rate, timed, touch,
 };
@@ -38,7 +39,23 @@ fn main() -> Outcome<()> {
     }
 }
 
+/// A peer whose transactions are durable.
+struct Durably<P>(P);
+
+impl<P: Peer> Durable for Durably<P> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Outcome<()> {
+        self.0.put_durably(&[(key, value)])
+    }
+
+    fn put_all(&mut self, puts: &[(&[u8], &[u8])]) -> Outcome<()> {
+        self.0.put_durably(puts)
+    }
+}
+
 fn measure<P: Peer>(folder: &Path, load: &Load) -> Outcome<()> {
+    let apart = tempfile::tempdir_in(folder)?;
+    measure_durable(&mut Durably(P::open_durable(apart.path())?), load, apart.path())?;
+    apart.close()?;
     let peer = P::open(folder)?;
     tell_rate("put_per_s", (load.len(), timed(|| fill(&peer, load))?.1));
     tell("flush_ms", millis(timed(|| peer.sync())?.1));

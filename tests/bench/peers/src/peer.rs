@@ -13,6 +13,10 @@ pub(crate) trait Peer: Sized {
     fn open(folder: &Path) -> Outcome<Self>;
     /// Puts one key in a transaction of its own, which is durable after the next `sync`.
     fn put(&self, key: &[u8], value: &[u8]) -> Outcome<()>;
+    /// Opens a store as `open` does, whose transactions are durable when they have committed.
+    fn open_durable(folder: &Path) -> Outcome<Self>;
+    /// Puts keys in one transaction, of a store that was opened by `open_durable`.
+    fn put_durably(&self, puts: &[(&[u8], &[u8])]) -> Outcome<()>;
     /// Makes everything put so far durable.
     fn sync(&self) -> Outcome<()>;
     /// Lets `see` see the value of a key.

@@ -24,6 +24,22 @@ impl Peer for Redb {
         Ok(Self(database))
     }
 
+    fn open_durable(folder: &Path) -> Outcome<Self> {
+        Self::open(folder)
+    }
+
+    fn put_durably(&self, puts: &[(&[u8], &[u8])]) -> Outcome<()> {
+        let mut transaction = self.0.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        {
+            let mut table = transaction.open_table(TABLE)?;
+            for (key, value) in puts {
+                table.insert(key, value)?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
     fn put(&self, key: &[u8], value: &[u8]) -> Outcome<()> {
         let mut transaction = self.0.begin_write()?;
         transaction.set_durability(Durability::None)?;

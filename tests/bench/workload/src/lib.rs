@@ -3,6 +3,9 @@
 //! Programs print one `name value` pair a line; `run.mjs` collects them. `etcd/main.go` makes the same load in Go:
 //! a change here must be made there too, or the engines no longer do the same work.
 
+#[cfg(unix)]
+pub mod bound;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
