@@ -12,6 +12,9 @@ const BENCHMARKS = ['--manifest-path', join('tests', 'bench', 'Cargo.toml')]
 const IN_ONE_FOLDER = ['--target-dir', TARGET]
 const DENY_WARNINGS = ['--', '-D', 'warnings']
 
+/** So are the fuzzers, which need a compiler of their own; here they are only formatted. */
+const FUZZERS = ['--manifest-path', join('tests', 'fuzz', 'Cargo.toml')]
+
 /** The wasm is bytes for those who load it themselves; there are no types for it. */
 const ATTW = { command: ['attw', '--pack', 'pkg', '--no-color', '--exclude-entrypoints', 'palimpsest.wasm'] }
 
@@ -27,7 +30,11 @@ export const STEPS = [
     name: 'fmt',
     about: 'Rust is formatted',
     needs: ['rust', 'rustfmt'],
-    commands: [cargo('fmt', '--all', '--check'), cargo('fmt', '--all', '--check', ...BENCHMARKS)],
+    commands: [
+      cargo('fmt', '--all', '--check'),
+      cargo('fmt', '--all', '--check', ...BENCHMARKS),
+      cargo('fmt', '--check', ...FUZZERS),
+    ],
   },
   {
     name: 'lint',
