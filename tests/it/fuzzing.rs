@@ -6,7 +6,7 @@ use palimpsest_kv_tests::fuzzing::{TARGETS, varied};
 use palimpsest_kv_tests::rng::Rng;
 
 /// Variations of the inputs of each target.
-const VARIATIONS: [(&str, u64); 2] = [("image", 1_200), ("operations", 400)];
+const VARIATIONS: [(&str, u64); 2] = [("image", 3_000), ("operations", 400)];
 
 /// The inputs of a target, by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
