@@ -141,6 +141,14 @@ pub(super) fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
         }
         Err(error) => error,
     };
+    if let Some(second) = find_second(storage, len)? {
+        return Ok(Some(second));
+    }
+    if len <= META_BYTES as u64 && is_unfinished(&sector) { Ok(None) } else { Err(first_error) }
+}
+
+/// The second slot, wherever it may be.
+pub(super) fn find_second<S: Storage>(storage: &S, len: u64) -> Result<Option<Found>> {
     let mut page_bytes = MIN_PAGE_BYTES;
     while page_bytes <= MAX_PAGE_BYTES {
         if let Some(second) = read_second(storage, len, page_bytes)? {
@@ -148,7 +156,7 @@ pub(super) fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
         }
         page_bytes *= 2;
     }
-    if len <= META_BYTES as u64 && is_unfinished(&sector) { Ok(None) } else { Err(first_error) }
+    Ok(None)
 }
 
 /// Whether a lone sector may be what a crash left of creating a store: its checksum, which comes last, is not there.

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::bitmap::Bitmap;
 use super::commit::read_commit;
-use super::create::find_meta;
+use super::create::{Found, find_meta, find_second};
 use super::freelist::{MAX_LEVEL, Node, bits_per_page, children, top_level};
 use super::log::{Log, LogPage, Replayed};
 use super::meta::{META_BYTES, META_PAGES, Meta};
@@ -89,18 +89,34 @@ pub(crate) fn in_page(page: u32, kind: PageKind) -> impl Fn(Error) -> Error {
     }
 }
 
+/// The one meta slot that can be read.
+///
+/// # Errors
+/// The failure itself if there is none.
+fn lone_slot<S: Storage>(storage: &S, failure: Error) -> Result<Option<Found>> {
+    let mut sector = vec![0; META_BYTES];
+    let first = storage.read(0, &mut sector).and_then(|()| Meta::decode(&sector, 0));
+    if let Ok((meta, identity)) = first {
+        return Ok(Some(Found { meta, identity, slot: 0 }));
+    }
+    find_second(storage, storage.len()?)?.map_or(Err(failure), |found| Ok(Some(found)))
+}
+
 impl<S: Storage> Survey<S> {
     /// Finds the newest meta slot that verifies. Damage of the other one goes to `damage`.
     ///
     /// # Errors
     /// [`Error::NotAStore`] if there is none, [`Error::NewerFormat`], [`Error::Storage`].
     pub(crate) fn new(storage: S, damage: &mut impl FnMut(Error)) -> Result<Self> {
-        let found = find_meta(&storage).map_err(|error| match error {
-            Error::Corrupt { what, .. } => {
-                Error::NotAStore { reason: format!("neither of its meta slots can be used: {what}") }
+        let found = match find_meta(&storage) {
+            // The second slot may be readable where the first is not, or the other way around.
+            Err(error @ Error::Storage { .. }) => lone_slot(&storage, error)?,
+            Err(Error::Corrupt { what, .. }) => {
+                let reason = format!("neither of its meta slots can be used: {what}");
+                return Err(Error::NotAStore { reason });
             }
-            other => other,
-        })?;
+            other => other?,
+        };
         let found = found.ok_or_else(|| Error::NotAStore { reason: "it is empty".into() })?;
         let survey = Self { pages: Pages::new(storage, found.identity, 0)?, meta: found.meta };
         survey.check_slot(1 - found.slot, damage)?;
@@ -120,7 +136,7 @@ impl<S: Storage> Survey<S> {
             return Ok(());
         }
         let read = self.pages.read_raw(PageId::new(slot), &mut sector);
-        let is_blank = self.meta.checkpoint == 0 && sector.iter().all(|byte| *byte == 0);
+        let is_blank = read.is_ok() && self.meta.checkpoint == 0 && sector.iter().all(|byte| *byte == 0);
         match read.and_then(|()| Meta::decode(&sector, slot)) {
             Ok((_, identity)) if identity == self.pages.identity => {}
             Ok(_) => damage(Error::corrupt(slot, PageKind::Meta, "it is another store's")),
