@@ -59,6 +59,12 @@
 //! once and made durable within [`Options::flush_interval`], by [`Store::run`]. [`Store::durable_revision`] says what is safe; [`Store::flush`]
 //! makes everything so. After a crash the store is as it was at some revision not before that, whole transactions only.
 //!
+//! # Damage
+//!
+//! Every page that is read is verified, and bytes that are not what the store wrote are answered with [`Error::Corrupt`]; nothing is
+//! repaired or overwritten. [`examine`] lists all damage of a storage, and [`salvage`] writes what can still be read of it to a new
+//! store, at its revisions, and tells what is missing. Both only read the damaged storage.
+//!
 //! # The host's loop
 //!
 //! The store has no thread and no clock. The program calls [`Store::run`] with a [`Clock`] and a [`Budget`] whenever it has a moment; the answer,

@@ -9,6 +9,8 @@ mod crash;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod fuzzing;
+#[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod kill;

@@ -14,6 +14,8 @@ const DENY_WARNINGS = ['--', '-D', 'warnings']
 
 /** What is simulated at least. */
 const SIMULATED = ['--operations', '1000000', '--crashes', '100000']
+/** So are the fuzzers, which need a compiler of their own; here they are only formatted. */
+const FUZZERS = ['--manifest-path', join('tests', 'fuzz', 'Cargo.toml')]
 
 /** The wasm is bytes for those who load it themselves; there are no types for it. */
 const ATTW = { command: ['attw', '--pack', 'pkg', '--no-color', '--exclude-entrypoints', 'palimpsest.wasm'] }
@@ -30,7 +32,11 @@ export const STEPS = [
     name: 'fmt',
     about: 'Rust is formatted',
     needs: ['rust', 'rustfmt'],
-    commands: [cargo('fmt', '--all', '--check'), cargo('fmt', '--all', '--check', ...BENCHMARKS)],
+    commands: [
+      cargo('fmt', '--all', '--check'),
+      cargo('fmt', '--all', '--check', ...BENCHMARKS),
+      cargo('fmt', '--check', ...FUZZERS),
+    ],
   },
   {
     name: 'lint',

@@ -177,9 +177,7 @@ impl Image {
         let swap = |checksum: &mut u64| *checksum = if *checksum == old { new } else { *checksum };
         self.edit_meta(|meta, root| {
             swap(&mut meta.log_previous);
-            if let Some((_, checksum, _)) = meta.freelist.as_mut() {
-                swap(checksum);
-            }
+            meta.freelist.iter_mut().for_each(|(_, checksum, _)| swap(checksum));
             if let Some(records) = root.as_mut().and_then(|root| root.records.as_mut()) {
                 let places = [records.tree.as_mut(), records.open.as_mut()];
                 places.into_iter().flatten().for_each(|(_, checksum)| swap(checksum));

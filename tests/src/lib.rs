@@ -6,6 +6,7 @@
 pub mod action;
 pub mod checked;
 pub mod faulty;
+pub mod fuzzing;
 pub mod generate;
 pub mod golden;
 pub mod hostile;

@@ -149,6 +149,15 @@ pub(super) fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
         }
         Err(error) => error,
     };
+    if let Some(second) = find_second(storage, len)? {
+        return Ok(Some(second));
+    }
+    let is_unfinished = is_unfinished_creation(storage, len)? && !sabotaged!(CreationRefused);
+    if is_unfinished { Ok(None) } else { Err(first_error) }
+}
+
+/// The second slot, wherever it may be.
+fn find_second<S: Storage>(storage: &S, len: u64) -> Result<Option<Found>> {
     let mut page_bytes = MIN_PAGE_BYTES;
     while page_bytes <= MAX_PAGE_BYTES {
         if let Some(second) = read_second(storage, len, page_bytes)? {
@@ -156,8 +165,20 @@ pub(super) fn find_meta<S: Storage>(storage: &S) -> Result<Option<Found>> {
         }
         page_bytes *= 2;
     }
-    let is_unfinished = is_unfinished_creation(storage, len)? && !sabotaged!(CreationRefused);
-    if is_unfinished { Ok(None) } else { Err(first_error) }
+    Ok(None)
+}
+
+/// The one meta slot that can be read, where the other can't.
+///
+/// # Errors
+/// The failure itself if there is none.
+pub(super) fn find_readable<S: Storage>(storage: &S, failure: Error) -> Result<Option<Found>> {
+    let mut sector = vec![0; META_BYTES];
+    let first = storage.read(0, &mut sector).and_then(|()| Meta::decode(&sector, 0));
+    if let Ok((meta, identity)) = first {
+        return Ok(Some(Found { meta, identity, slot: 0, sector, proof: Proof::None }));
+    }
+    find_second(storage, storage.len()?)?.map_or(Err(failure), |found| Ok(Some(found)))
 }
 
 /// Whether the storage may be what a crash left of creating a store: nothing but zeros, and perhaps a torn sector where the second

@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::bitmap::Bitmap;
-use super::create::find_meta;
+use super::create::{find_meta, find_readable};
 use super::freelist::{MAX_LEVEL, Node, bits_per_page, children, top_level};
 use super::log::{Log, LogPage, Replayed};
 use super::meta::{META_BYTES, META_PAGES, Meta};
@@ -95,12 +95,15 @@ impl<S: Storage> Survey<S> {
     /// # Errors
     /// [`Error::NotAStore`] if there is none, [`Error::NewerFormat`], [`Error::Storage`].
     pub(crate) fn new(storage: S, damage: &mut impl FnMut(Error)) -> Result<Self> {
-        let found = find_meta(&storage).map_err(|error| match error {
-            Error::Corrupt { what, .. } => {
-                Error::NotAStore { reason: format!("neither of its meta slots can be used: {what}") }
+        let found = match find_meta(&storage) {
+            // The second slot may be readable where the first is not, or the other way around.
+            Err(error @ Error::Storage { .. }) => find_readable(&storage, error)?,
+            Err(Error::Corrupt { what, .. }) => {
+                let reason = format!("neither of its meta slots can be used: {what}");
+                return Err(Error::NotAStore { reason });
             }
-            other => other,
-        })?;
+            other => other?,
+        };
         let found = found.ok_or_else(|| Error::NotAStore { reason: "it is empty".into() })?;
         let survey = Self { pages: Pages::new(storage, found.identity, 0)?, meta: found.meta };
         survey.check_slot(1 - found.slot, damage)?;
@@ -120,7 +123,7 @@ impl<S: Storage> Survey<S> {
             return Ok(());
         }
         let read = self.pages.read_raw(PageId::new(slot), &mut sector);
-        let is_blank = self.meta.checkpoint == 0 && sector.iter().all(|byte| *byte == 0);
+        let is_blank = read.is_ok() && self.meta.checkpoint == 0 && sector.iter().all(|byte| *byte == 0);
         match read.and_then(|()| Meta::decode(&sector, slot)) {
             Ok((_, identity)) if identity == self.pages.identity => {}
             Ok(_) => damage(Error::corrupt(slot, PageKind::Meta, "it is another store's")),

@@ -9,6 +9,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::leaf::Leaf;
 use crate::error::{Error, PageKind, Result};
 use crate::pager::{
     HEADER_BYTES, Header, Page, PageId, PageRef, blank, page_mut, put_at, set_count, set_level, u16_at,
@@ -35,6 +36,14 @@ pub(crate) struct LeafRef {
     pub(crate) used: u16,
     /// Records in it, the engine's own included.
     pub(crate) count: u16,
+}
+
+impl LeafRef {
+    /// Whether a leaf begins where this says, and holds as much.
+    pub(crate) fn describes(&self, leaf: Leaf<'_>) -> bool {
+        leaf.record(0).is_ok_and(|record| record.position == self.first)
+            && (leaf.len(), leaf.used()) == (usize::from(self.count), usize::from(self.used))
+    }
 }
 
 /// An inner node below another. Invariant: `first` is where its first leaf begins.

@@ -36,8 +36,9 @@ impl<'a> Leaf<'a> {
         Self(page)
     }
 
+    /// How many records it says that it holds, as far as a directory of so many can be. If it says more, none can be read.
     pub(crate) fn len(self) -> usize {
-        Header::of(self.0).count()
+        Header::of(self.0).count().min(self.0.len().saturating_sub(HEADER_BYTES) / SLOT_BYTES)
     }
 
     /// Bytes of records and directory.
@@ -158,6 +159,9 @@ impl LeafBuilder {
             0 => (None, None),
             len => (Some(position(0)?), Some(position(len - 1)?)),
         };
+        if first.is_some_and(|first| first.main != leaf.base()) {
+            return Err(damaged(number)("its base is not the revision of its first record".into()));
+        }
         Ok(Self { page, first, last, scratch: Vec::new() })
     }
 
@@ -255,6 +259,27 @@ mod tests {
         check_find(&[(5, 0)]);
         check_find(&[(5, 0), (6, 0), (7, 0), (8, 0)]);
         check_find(&[(5, 0), (5, 1), (5, 2), (9, 0), (1 << 40, 3), (1 << 40, 4)]);
+    }
+
+    #[test]
+    fn a_leaf_whose_header_lies_is_not_filled_any_further() {
+        let page = || filled(512, &[(5, 0), (6, 0)]).into_page();
+        assert_eq!(LeafBuilder::resume(page(), 7).unwrap().last(), Some(Position::new(6, 0)));
+        let used = Header::of(&page()).used();
+        let lies: [fn(&mut [u8], usize); 6] = [
+            // The first record then says that it is one revision behind the base.
+            |page, _| put_at(page, usize::from(u16_at(page, HEADER_BYTES)), &[1]),
+            |page, used| set_used(page, used - 1),
+            |page, used| set_used(page, used + 1),
+            |page, _| set_used(page, 0xFFFF),
+            |page, _| set_count(page, 3),
+            |page, _| set_count(page, 0xFFFF),
+        ];
+        for lie in lies {
+            let mut page = page();
+            lie(page_mut(&mut page), used);
+            assert!(matches!(LeafBuilder::resume(page, 7), Err(Error::Corrupt { page: 7, .. })));
+        }
     }
 
     #[test]

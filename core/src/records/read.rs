@@ -200,7 +200,11 @@ impl<'a> Source<'a> {
             Leaf::of(page).records().try_for_each(|record| visit(&record.map_err(damaged(number))?, number))
         };
         for leaf in self.tree.leaves() {
-            visit_page(&pages.load(leaf.place, PageKind::Leaf)?, leaf.place.page)?;
+            let page = pages.load(leaf.place, PageKind::Leaf)?;
+            if !leaf.describes(Leaf::of(&page)) {
+                return Err(damaged(leaf.place.page)("it is not what the branch above says".into()));
+            }
+            visit_page(&page, leaf.place.page)?;
         }
         self.full.iter().try_for_each(|leaf| visit_page(&leaf.page, 0))?;
         self.open.map_or(Ok(()), |(_, page)| visit_page(page, 0))

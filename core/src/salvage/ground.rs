@@ -11,7 +11,7 @@ use super::log::{LogLeaf, follow};
 use super::position::{after, ends};
 use crate::error::{Error, PageKind, Result};
 use crate::pager::{Bitmap, Map, Mark, PageId, PageRef, Survey};
-use crate::records::{Body, LeafRef, Records, RecordsRoot, walk};
+use crate::records::{Body, Leaf, LeafRef, Records, RecordsRoot, walk};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
 use crate::store::RootState;
@@ -193,9 +193,17 @@ impl<'a, S: Storage> Ground<'a, S> {
         let loaded = self.survey.load(leaf.place, PageKind::Leaf);
         match loaded {
             Ok(page) => {
-                let source = Source { first: leaf.first, place: leaf.place, counts: Counts::Before(end) };
+                let found = ends(&page);
+                let mut source = Source { first: leaf.first, place: leaf.place, counts: Counts::Before(end) };
+                if !leaf.describes(Leaf::of(&page)) {
+                    // The leaf verifies, so that it is the branch which is wrong.
+                    let what = "it is not what the branch above says";
+                    self.damages.add(Error::corrupt(leaf.place.page, PageKind::Leaf, what));
+                    source.first = found.map_or(leaf.first, |(first, _)| first);
+                    source.counts = Counts::All;
+                }
                 self.sources.push(source);
-                ends(&page).map_or(leaf.first, |(_, last)| after(last))
+                found.map_or(leaf.first, |(_, last)| after(last))
             }
             Err(error) => {
                 self.damages.add(error);

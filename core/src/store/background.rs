@@ -152,7 +152,8 @@ impl<S: Storage> Store<S> {
     /// A checkpoint gives back pages, so a small store wants one sooner: what waits for it is to be a small part of the file.
     fn wants_checkpoint(&self) -> bool {
         let (pages, superseded) = self.pager.log_pages();
-        let share = |parts: usize, most: usize| (self.pager.file_pages() as usize / parts).clamp(LEAST_PAGES, most);
+        let share =
+            |parts: usize, most: usize| (self.pager.file_pages() as usize / parts).clamp(LEAST_PAGES, most);
         // Pages that a snapshot holds do not come back by a checkpoint, so they must not ask for one again and again.
         let pending = self.pager.releasable_pages();
         pages >= CHECKPOINT_LOG_PAGES

@@ -201,6 +201,9 @@ impl<S: Storage> Opening<S> {
         }
         let loaded = load_index(&self.pager, &self.records, reached)?;
         let revision = self.revision.max(loaded.newest);
+        if self.records.last().sub == u32::MAX {
+            return Err(Error::corrupt(0, PageKind::Meta, "no record can be after the last one"));
+        }
         if self.scheduled > Some(revision) {
             let what = format!("a compaction to {:?} was scheduled at revision {revision}", self.scheduled);
             return Err(Error::corrupt(0, PageKind::Meta, what));

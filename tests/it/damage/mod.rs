@@ -68,7 +68,8 @@ fn flip_bytes(sample: &Sample, pages: impl Iterator<Item = usize>) -> usize {
     for page in pages {
         let right = right_answers(sample, page);
         for place in page * PAGE_BYTES..(page + 1) * PAGE_BYTES {
-            for mask in [1 << (place % 8), 0xFF] {
+            // One bit of every byte, and all bits of every third.
+            for mask in [1 << (place % 8), 0xFF].into_iter().take(if place % 3 == 0 { 2 } else { 1 }) {
                 damaged[place] ^= mask;
                 let what = format!("byte {place} (page {page}) changed by {mask:#x}");
                 found += usize::from(check_any(&damaged, &right, &what).is_some());

@@ -1,5 +1,6 @@
 //! What is saved of a damaged store: nothing that was not there, and everything that the damage does not touch.
 
+use palimpsest_kv::storage::Storage;
 use palimpsest_kv::{Error, Lost, Salvaged, Store, examine, salvage};
 use palimpsest_kv_tests::action::Found;
 use palimpsest_kv_tests::faulty::FaultyStorage;
@@ -87,7 +88,12 @@ fn check(sample: &Sample, (bytes, page): (&[u8], usize), what: &str) {
         Err(error) => panic!("{what}: {error}"),
     };
     assert!(disk.to_bytes() == bytes, "{what}: salvage changed what it read");
-    let store = Store::open(new, options()).unwrap_or_else(|error| panic!("{what}: {error}"));
+    check_saved(sample, (&report, page), &new, what);
+}
+
+/// Checks what was saved of a sample of which one page is damaged.
+fn check_saved(sample: &Sample, (report, page): (&Salvaged, usize), new: &FaultyStorage, what: &str) {
+    let store = Store::open(new.clone(), options()).unwrap_or_else(|error| panic!("{what}: {error}"));
     store.check().unwrap_or_else(|error| panic!("{what}: {error}"));
     let seen = read_all(&store).unwrap_or_else(|error| panic!("{what}: {error}"));
     for found in seen.contents.iter().flatten() {
@@ -98,7 +104,7 @@ fn check(sample: &Sample, (bytes, page): (&[u8], usize), what: &str) {
     if right.iter().any(|right| **right == seen) {
         return;
     }
-    compare(&seen, &sample.answers, &report, what);
+    compare(&seen, &sample.answers, report, what);
     match kind(sample, page) {
         Kind::Guide => panic!("{what}: something is missing: {report:?}"),
         Kind::Leaf(most) => assert!(report.records_lost <= most, "{what}: more than {most}: {report:?}"),
@@ -142,6 +148,50 @@ fn what_is_before_the_end_of_a_cut_off_store_is_saved() {
             if !report.is_complete() {
                 compare(&seen, &sample.answers, &report, &what);
             }
+        }
+    }
+}
+
+/// A disk of which one page can't be read.
+struct BadSector(FaultyStorage, usize);
+
+impl Storage for BadSector {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> palimpsest_kv::Result<()> {
+        let (start, bad) = (usize::try_from(offset).unwrap(), place(self.1));
+        if start < bad.end && start + buffer.len() > bad.start {
+            return Err(Error::Storage { operation: "read", reason: "a bad sector".into() });
+        }
+        self.0.read(offset, buffer)
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> palimpsest_kv::Result<()> {
+        self.0.write(offset, bytes)
+    }
+
+    fn sync(&self) -> palimpsest_kv::Result<()> {
+        self.0.sync()
+    }
+
+    fn len(&self) -> palimpsest_kv::Result<u64> {
+        self.0.len()
+    }
+
+    fn set_len(&self, len: u64) -> palimpsest_kv::Result<()> {
+        self.0.set_len(len)
+    }
+}
+
+#[test]
+fn what_is_outside_of_a_page_that_can_not_be_read_is_saved() {
+    for sample in [closed(), left()] {
+        for page in 0..sample.bytes.len() / PAGE_BYTES {
+            let what = format!("page {page} can't be read");
+            let disk = BadSector(FaultyStorage::from_bytes(&sample.bytes), page);
+            let new = FaultyStorage::new();
+            let report =
+                salvage(&disk, new.clone(), options()).unwrap_or_else(|error| panic!("{what}: {error}"));
+            check_saved(&sample, (&report, page), &new, &what);
+            examine(&disk).unwrap_or_else(|error| panic!("{what}: {error}"));
         }
     }
 }
