@@ -6,6 +6,9 @@ import { type Lock, lock } from './node-lock.js'
 import type { OpenStorage } from './open.js'
 import type { SyncStorage, URLLike } from './types.js'
 
+/** What a growing file is filled with at a time, in bytes. */
+const FILL_BYTES = 256 * 1024
+
 /** A new store's first bytes: one sector of zeros, which the engine takes for a store that is about to be created. */
 const NEW_STORE_BYTES = 512
 
@@ -45,8 +48,27 @@ class FileStorage implements SyncStorage {
     return fs.fstatSync(this.#file).size
   }
 
+  /**
+   * What the file grows by is written, and not left to be a hole: a full disk is noticed now, and the syncs of what is written there
+   * later need no new blocks.
+   */
   truncate(length: number): void {
-    fs.ftruncateSync(this.#file, length)
+    const before = this.length()
+    try {
+      if (length > before) this.#fill(before, length)
+      else fs.ftruncateSync(this.#file, length)
+    } catch (error) {
+      fs.ftruncateSync(this.#file, before)
+      throw error
+    }
+  }
+
+  #fill(start: number, end: number): void {
+    const zeros = new Uint8Array(Math.min(FILL_BYTES, end - start))
+    for (let at = start; at < end; at += zeros.length) {
+      const part = zeros.subarray(0, end - at)
+      if (this.write(at, part) < part.length) throw new Error('no space is left on the device')
+    }
   }
 
   close(): void {

@@ -1,4 +1,6 @@
 //! Random operations on a store and on its obvious model, which must agree in everything that can be seen.
+//!
+//! The simulation does the same many times more, with crashes; here are the media and page sizes that it leaves out.
 
 use palimpsest_kv_tests::action::Action;
 use palimpsest_kv_tests::checked::Checked;
@@ -71,27 +73,27 @@ fn runs_on_a_disk(page_bytes: usize, episodes_by_default: u64) {
 
 #[test]
 fn random_operations_agree_with_the_model_in_the_smallest_pages() {
-    runs_on_a_disk(512, 70);
+    runs_on_a_disk(512, 15);
 }
 
 #[test]
 fn random_operations_agree_with_the_model_in_small_pages() {
-    runs_on_a_disk(1_024, 70);
+    runs_on_a_disk(1_024, 15);
 }
 
 #[test]
 fn random_operations_agree_with_the_model_in_pages_of_the_default_size() {
-    runs_on_a_disk(4_096, 70);
+    runs_on_a_disk(4_096, 25);
 }
 
 #[test]
 fn random_operations_agree_with_the_model_in_the_largest_pages() {
-    runs_on_a_disk(65_536, 20);
+    runs_on_a_disk(65_536, 10);
 }
 
 #[test]
 fn random_operations_agree_with_the_model_in_memory() {
-    let plan = Plan { seed: 1, episodes: 20, steps: 2_000 };
+    let plan = Plan { seed: 1, episodes: 12, steps: 2_000 };
     episodes(plan, |rng, steps| {
         let page_bytes = rng.one_of(&[512, 2_048, 16_384]);
         run(rng, steps, (Image::default(), page_bytes));
@@ -100,7 +102,7 @@ fn random_operations_agree_with_the_model_in_memory() {
 
 #[test]
 fn random_operations_agree_with_the_model_in_a_file() {
-    let plan = Plan { seed: 2, episodes: 10, steps: 500 };
+    let plan = Plan { seed: 2, episodes: 6, steps: 500 };
     episodes(plan, |rng, steps| {
         let folder = tempfile::tempdir().expect("a folder for the file");
         let page_bytes = rng.one_of(&[512, 4_096, 8_192]);

@@ -66,7 +66,23 @@ function cargo({ root, here }, crate) {
 function buildNative(host) {
   host.say('building the native programs (about half a minute the first time)')
   const program = cargo(host, 'palimpsest-kv-bench')
-  return { native: program('palimpsest-kv-bench'), heap: program('heap') }
+  return { native: program('palimpsest-kv-bench'), heap: program('heap'), simulate: buildSimulator(host) }
+}
+
+/** It has every check of the tests on, and is optimised as a release is. */
+function buildSimulator({ root }) {
+  const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target')
+  const manifest = join(root, 'Cargo.toml')
+  run('cargo', [
+    'build',
+    '--profile',
+    'simulation',
+    '-p',
+    'palimpsest-kv-simulator',
+    '--manifest-path',
+    manifest,
+  ])
+  return { command: join(target, 'simulation', 'simulate'), args: [] }
 }
 
 function buildPeers(host) {

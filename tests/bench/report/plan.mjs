@@ -58,6 +58,7 @@ export function jobs(engine, size, folder) {
             job('file', 'native', ['compaction', folder, ...load, 'unpaced'], [`${name}.`]),
           ),
         job('memory', 'heap', [folder, ...serving]),
+        job('simulator', 'simulate', ['--every', '--threads', '1', '--runs', '60', '--figures']),
       ]
     case 'etcd':
       return [

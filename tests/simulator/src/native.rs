@@ -21,6 +21,7 @@ Simulates stores on faulty media, each from its seed, and compares them with a m
   --every          short runs, with a look at a dozen crashes at every change of the medium
   --threads N      so many at once (all processors)
   --list           print one line for each seed: seed, operations, crashes, digest
+  --figures        print at the end how much was done in a second, one figure a line
 
 A seed that fails is printed; it fails again with --seed. TRACE=1 in the environment prints each action of a run.
 ";
@@ -45,6 +46,7 @@ struct Goal {
 enum Output {
     Progress,
     Lines,
+    Figures,
 }
 
 /// What the threads share.
@@ -88,6 +90,7 @@ impl Goal {
                 Long("threads") => goal.threads = parser.value()?.parse()?,
                 Long("every") => goal.looks = Looks::Every,
                 Long("list") => goal.output = Output::Lines,
+                Long("figures") => goal.output = Output::Figures,
                 Long("help") => return Ok(None),
                 other => return Err(other.unexpected()),
             }
@@ -129,11 +132,17 @@ impl State {
             let Tally { operations, crashes, digest } = tally;
             return writeln!(out, "{seed} {operations} {crashes} {digest}");
         }
-        if self.told.elapsed() >= PULSE {
+        if self.goal.output == Output::Progress && self.told.elapsed() >= PULSE {
             self.told = Instant::now();
             writeln!(out, "{}", self.summary())?;
         }
         Ok(())
+    }
+
+    fn figures(&self) -> String {
+        let a_second = |count: u64| count as f64 / self.start.elapsed().as_secs_f64();
+        let Tally { operations, crashes, .. } = self.done;
+        format!("operations_per_s {:.3}\ncrashes_per_s {:.3}\n", a_second(operations), a_second(crashes))
     }
 
     fn summary(&self) -> String {
@@ -177,6 +186,7 @@ pub(crate) fn main() -> ExitCode {
     match state.failed {
         Some(seed) => tell(&format!("failed; again: npm run simulate -- --seed {seed}\n"), ExitCode::FAILURE),
         None if goal.output == Output::Lines => ExitCode::SUCCESS,
+        None if goal.output == Output::Figures => tell(&state.figures(), ExitCode::SUCCESS),
         None => tell(&format!("passed: {}\n", state.summary()), ExitCode::SUCCESS),
     }
 }
