@@ -17,6 +17,8 @@ mod kill;
 #[cfg(test)]
 mod known_bugs;
 #[cfg(test)]
+mod lying;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod openers;

@@ -140,8 +140,7 @@ impl<S: Storage> Opening<S> {
                 break;
             }
         }
-        let is_broken = sabotaged!(LostCommitIgnored) || sabotaged!(LogFollowedOnce);
-        if !is_broken {
+        if !sabotaged!(LostCommitIgnored) {
             self.pager.check_end_of_log()?;
         }
         self.pager.end_of_log(unproven)
