@@ -13,6 +13,8 @@ mod fuzzing;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod hash;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod known_bugs;

@@ -101,6 +101,16 @@ impl Body<'_> {
     }
 }
 
+impl Body<'_> {
+    /// The lease that the key is attached to, 0 for none.
+    pub(crate) fn lease(&self) -> u64 {
+        match self {
+            Self::Put { lease, .. } | Self::LongValue { lease, .. } | Self::LongKey { lease, .. } => *lease,
+            Self::Tombstone { .. } | Self::LongTombstone { .. } | Self::System(_) => 0,
+        }
+    }
+}
+
 /// A record as it stands in a leaf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record<'a> {

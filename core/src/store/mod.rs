@@ -8,6 +8,7 @@ mod background;
 mod check;
 mod compact;
 mod entry;
+mod hash;
 mod keys;
 mod open;
 mod options;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use compact::Compaction;
 pub use entry::{Entry, RangeResult};
+pub use hash::HashKv;
 pub use keys::Keys;
 pub use options::{Durability, Options};
 pub use reader::{RangeIter, RangeRequest};
