@@ -96,6 +96,7 @@ pub mod storage;
 mod store;
 mod sync;
 
+pub use compaction::AutoCompaction;
 pub use error::{Error, PageKind, Result};
 pub use revision::Revision;
 pub use salvage::{Damage, Examined, Lost, Salvaged, Sound, examine, salvage};

@@ -1,6 +1,8 @@
 //! The tests that cross the parts of Palimpsest, in one program.
 
 #[cfg(test)]
+mod auto_compaction;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod compaction;

@@ -97,6 +97,7 @@ pub fn options(rng: &mut Rng, page_bytes: usize) -> Options {
         max_value_bytes: MAX_VALUE_BYTES,
         max_txn_ops: rng.one_of(&[1, 4, 128]),
         store_id: Some(rng.bits()),
+        ..Options::default()
     }
 }
 

@@ -4,11 +4,14 @@
 //! dies at m + 1, so that a tombstone at exactly the compacted revision is kept until the next compaction. Compacting to R
 //! removes the records whose death is at most R, and nothing else is looked at: the cost follows the garbage.
 
+mod auto;
 mod dead;
 mod job;
 mod parts;
 mod rewrite;
 
+pub(crate) use auto::Auto;
+pub use auto::AutoCompaction;
 pub(crate) use dead::DeadList;
 pub(crate) use job::{Job, Limits};
 pub(crate) use parts::Parts;

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::Store;
 use super::open::RootState;
 use super::status::StepTimes;
-use crate::compaction::{Job, Limits, Parts};
+use super::{Options, Store};
+use crate::compaction::{Auto, Job, Limits, Parts};
 use crate::error::{Error, Result};
 use crate::limits::{CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES};
 use crate::pager::{Checkpoint, Progress};
@@ -35,12 +35,17 @@ pub(super) struct Background {
     /// How the newest compaction stands.
     pub(super) progress: Option<CompactionProgress>,
     checkpoint: Option<Running>,
+    pub(super) auto: Auto,
     /// A compaction met damage: it is not tried again until the store is opened anew.
     stalled: Option<Error>,
     pub(super) steps: StepTimes,
 }
 
 impl Background {
+    pub(super) fn new(options: &Options) -> Self {
+        Self { auto: Auto::new(options.auto_compaction), ..Self::default() }
+    }
+
     /// Records that the running compaction holds.
     pub(super) fn job_len(&self) -> usize {
         self.job.as_ref().map_or(0, |job| job.waiting().count())
@@ -83,6 +88,7 @@ impl<S: Storage> Store<S> {
             || self.background.checkpoint.is_some()
             || self.pager.pending_pages() > 0
             || self.wants_checkpoint()
+            || !self.background.auto.is_off()
     }
 
     fn run_until<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
@@ -101,7 +107,7 @@ impl<S: Storage> Store<S> {
     /// The most urgent unit of work.
     fn step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
         let now = deadline.now();
-        let flush = self.flush_if_due(now)?;
+        let flush = self.flush_if_due(now)?.earlier(self.compact_if_due(now)?);
         if self.background.checkpoint.is_some() {
             self.checkpoint_step()?;
             return Ok(Next::Now);
@@ -125,6 +131,18 @@ impl<S: Storage> Store<S> {
         }
         self.flush()?;
         Ok(Next::Idle)
+    }
+
+    /// Lets the policy of automatic compaction look at the revision.
+    fn compact_if_due(&mut self, now: Time) -> Result<Next> {
+        if let Some(revision) = self.background.auto.look(now, self.revision) {
+            match self.compact(revision) {
+                // What somebody else has compacted already is as good.
+                Ok(_) | Err(Error::Compacted { .. }) => self.background.auto.compacted(now, revision),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.background.auto.next().map_or(Next::Idle, Next::At))
     }
 
     /// Makes every write so far durable, and answers with the newest revision.

@@ -1,6 +1,7 @@
 //! Asking for a compaction.
 
 use super::{CompactionProgress, Store};
+use crate::compaction::{Auto, AutoCompaction};
 use crate::error::{Error, Result};
 use crate::records::{Body, Record, SystemRecord};
 use crate::revision::{Position, Revision};
@@ -51,6 +52,21 @@ impl<S: Storage> Store<S> {
                 Some(CompactionProgress { revision, removed: 0, total, pages_freed: 0, is_finished: false });
         }
         Ok(Compaction { revision })
+    }
+
+    /// Changes which history the store gives up by itself, from now on: what was sampled for the policy before is forgotten.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use palimpsest_kv::{AutoCompaction, Options, Store, storage::MemoryStorage};
+    /// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+    /// store.set_auto_compaction(AutoCompaction::Periodic(Duration::from_hours(10)));
+    /// store.set_auto_compaction(AutoCompaction::Off);
+    /// # Ok::<(), palimpsest_kv::Error>(())
+    /// ```
+    pub fn set_auto_compaction(&mut self, policy: AutoCompaction) {
+        self.options.auto_compaction = policy;
+        self.background.auto = Auto::new(policy);
     }
 
     /// How far the compaction is that runs now or ran last since the store was opened.

@@ -209,7 +209,6 @@ impl<S: Storage> Opening<S> {
         }
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         Ok(Store {
-            options,
             pager: self.pager,
             records: self.records,
             index: loaded.index,
@@ -220,7 +219,8 @@ impl<S: Storage> Opening<S> {
             finished: self.finished,
             record_count: loaded.records,
             queue: VecDeque::from_iter(unfinished),
-            background: Background::default(),
+            background: Background::new(&options),
+            options,
             failed: None,
         })
     }

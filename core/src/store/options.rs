@@ -3,6 +3,7 @@
 use alloc::format;
 use core::time::Duration;
 
+use crate::compaction::AutoCompaction;
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -41,6 +42,8 @@ pub struct Options {
     pub compaction_batch_limit: usize,
     /// Pause after each chunk of a compaction, counted from the chunk's end.
     pub compaction_pause: Duration,
+    /// Which history the store gives up by itself; [`Store::set_auto_compaction`](crate::Store::set_auto_compaction) changes it later.
+    pub auto_compaction: AutoCompaction,
     /// The longest key, in bytes.
     pub max_key_bytes: usize,
     /// The longest value, in bytes.
@@ -61,6 +64,7 @@ impl Default for Options {
             flush_interval: Duration::from_micros(limits::DEFAULT_FLUSH_INTERVAL_MICROS),
             compaction_batch_limit: limits::DEFAULT_COMPACTION_BATCH_LIMIT,
             compaction_pause: Duration::from_micros(limits::DEFAULT_COMPACTION_PAUSE_MICROS),
+            auto_compaction: AutoCompaction::Off,
             max_key_bytes: limits::DEFAULT_MAX_KEY_BYTES,
             max_value_bytes: limits::DEFAULT_MAX_VALUE_BYTES,
             max_txn_ops: limits::DEFAULT_MAX_TXN_OPS,
