@@ -67,6 +67,7 @@ impl OpenOptions {
             max_value_bytes: self.max_value_bytes.unwrap_or(default.max_value_bytes),
             max_txn_ops: self.max_txn_ops.unwrap_or(default.max_txn_ops),
             store_id: Some(store_id),
+            ..default
         })
     }
 }

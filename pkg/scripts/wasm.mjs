@@ -26,13 +26,19 @@ function remapped() {
   return [`--remap-path-prefix=${join(cargoHome, 'registry', 'src')}=crates`, `--remap-path-prefix=${root}=.`]
 }
 
-async function compile(features) {
-  const args = ['build', '--release', '--package', CRATE, '--target', WASM_TARGET]
+/** How cargo calls what is optimised for users, and what is only built to be tested; and the folders it builds them into. */
+const PROFILES = {
+  release: { args: ['--release'], folder: 'release' },
+  dev: { args: [], folder: 'debug' },
+}
+
+async function compile(features, profile) {
+  const args = ['build', ...PROFILES[profile].args, '--package', CRATE, '--target', WASM_TARGET]
   if (features.length > 0) args.push('--features', features.join(','))
   const inherited = process.env.CARGO_ENCODED_RUSTFLAGS?.split('\x1f') ?? []
   const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: [...inherited, ...remapped()].join('\x1f') }
   await run('cargo', args, { env })
-  return join(cargoTarget(), WASM_TARGET, 'release', `${CRATE.replaceAll('-', '_')}.wasm`)
+  return join(cargoTarget(), WASM_TARGET, PROFILES[profile].folder, `${CRATE.replaceAll('-', '_')}.wasm`)
 }
 
 async function bind(wasm, folder) {
@@ -54,8 +60,13 @@ async function optimise(wasm) {
   renameSync(optimised, wasm)
 }
 
-/** Builds the engine with its glue for Node into `folder`, unless nothing has changed. */
-export async function buildWasm(folder, { features = [], stamp }) {
+/**
+ * Builds the engine with its glue for Node into `folder`, unless nothing has changed. The profile `dev` is quick to build and slow to
+ * run: for tests.
+ * @param {string} folder
+ * @param {{ features?: string[], profile?: 'release' | 'dev', stamp: string }} options
+ */
+export async function buildWasm(folder, { features = [], profile = 'release', stamp }) {
   const sources = [
     'Cargo.toml',
     'Cargo.lock',
@@ -65,15 +76,15 @@ export async function buildWasm(folder, { features = [], stamp }) {
     'bindings/src',
   ]
   const inputs = [...sources, 'pkg/scripts/wasm.mjs'].map(path => join(root, path))
-  const words = [output('rustc', ['-V']), wasmBindgenVersion(), ...features]
+  const words = [output('rustc', ['-V']), wasmBindgenVersion(), profile, ...features]
   const outputs = [join(folder, `${NAME}.js`), join(folder, `${NAME}_bg.wasm`)]
   const isDone = await onChange({ stamp, hash: hashOf(inputs, words), outputs }, async () => {
     await ensureWasmTarget()
-    const wasm = await step('cargo build', () => compile(features))
+    const wasm = await step('cargo build', () => compile(features, profile))
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
     await step('wasm-bindgen', () => bind(wasm, folder))
-    await step('wasm-opt', () => optimise(outputs[1]))
+    if (profile === 'release') await step('wasm-opt', () => optimise(outputs[1]))
   })
   if (!isDone) say('= the wasm is up to date')
   return outputs[1]

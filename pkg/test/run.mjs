@@ -22,7 +22,9 @@ function install(folder, tarball) {
 async function breakable(folder) {
   const engine = join(root, 'target', 'panic-test', 'engine')
   const stamp = join(root, 'target', 'pkg-stamps', 'panic-test')
-  await step('an engine that can panic', () => buildWasm(engine, { features: ['panic-test'], stamp }))
+  await step('an engine that can panic', () =>
+    buildWasm(engine, { features: ['panic-test'], profile: 'dev', stamp }),
+  )
   cpSync(engine, join(folder, 'node_modules', 'palimpsest-kv', 'dist', 'engine'), { recursive: true })
 }
 
