@@ -162,8 +162,9 @@ impl Swarm {
 
     /// What is interrupted, and after how many changes.
     fn interrupted(&self, rng: &mut Rng, model: &Model) -> (Box<Action>, u64) {
-        let action = match rng.below(8) {
+        let action = match rng.below(10) {
             0..2 => Action::Put(self.key(rng), self.value(rng)),
+            8.. => Action::Commit(self.transaction(rng, model)),
             2 => Action::Delete(self.keys(rng)),
             3 => Action::Compact(compact_revision(rng, model)),
             4 => Action::Flush,

@@ -1,7 +1,9 @@
 //! A store beside its model: each action is done to both, and everything that can be seen of both must be the same.
 
+use palimpsest_kv::storage::Storage;
 use palimpsest_kv::{
-    Budget, Compare, Durability, Error, Keys, Op, Options, Revision, Snapshot, Store, Time, Writer,
+    Budget, Compare, Durability, Error, Keys, Op, Options, Revision, Snapshot, Store, Time, Txn, TxnOutcome,
+    Writer,
 };
 
 use crate::action::{Action, Form, Found, Query, Transaction};
@@ -48,6 +50,17 @@ impl From<&Options> for Limits {
             txn_ops: options.max_txn_ops,
         }
     }
+}
+
+/// Commits a transaction of an action.
+fn committed<S: Storage>(txn: Txn<'_, S>, transaction: &Transaction) -> Result<TxnOutcome, Error> {
+    transaction
+        .conditions
+        .iter()
+        .fold(txn, |txn, condition| txn.when(Compare::from(condition)))
+        .then(transaction.then.iter().map(Op::from))
+        .otherwise(transaction.otherwise.iter().map(Op::from))
+        .commit()
 }
 
 impl<M: Medium> Checked<M> {
@@ -176,15 +189,7 @@ impl<M: Medium> Checked<M> {
     }
 
     fn commit(&mut self, transaction: &Transaction) {
-        let mut txn = self.writer().txn();
-        for condition in &transaction.conditions {
-            txn = txn.when(Compare::from(condition));
-        }
-        let answer = txn
-            .then(transaction.then.iter().map(Op::from))
-            .otherwise(transaction.otherwise.iter().map(Op::from))
-            .commit();
-        let answer = answer.map(|outcome| Committed {
+        let answer = committed(self.writer().txn(), transaction).map(|outcome| Committed {
             succeeded: outcome.succeeded,
             revision: outcome.revision.get(),
             outcomes: outcome.outcomes.iter().map(step_outcome).collect(),

@@ -1,9 +1,9 @@
 //! A store whose medium fails or loses power, beside its model.
 
-use palimpsest_kv::{Budget, Error, Revision};
+use palimpsest_kv::{Budget, Error, Keys, Revision};
 
-use super::Checked;
-use super::compare::{everything, refused};
+use super::compare::{all_found, everything, refused};
+use super::{Checked, committed};
 use crate::action::{Action, Form};
 use crate::faulty::Fault;
 use crate::medium::Medium;
@@ -27,6 +27,10 @@ impl<M: Medium> Checked<M> {
                 let expected = self.model.compact(*revision);
                 store.compact(*revision).map(|_| ()).or_else(|error| refused(error, expected))
             }
+            Action::Commit(transaction) => {
+                let expected = self.model.commit(transaction);
+                committed(store.txn(), transaction).map(|_| ()).or_else(|error| refused(error, expected))
+            }
             Action::Flush => store.flush().map(|_| ()),
             Action::Checkpoint => store.checkpoint(),
             _ => try_run_until_idle(store, &self.clock, Budget::millis(2)).map(|_| ()),
@@ -38,7 +42,7 @@ impl<M: Medium> Checked<M> {
         let attempted = self.attempt(action);
         if let Err(error) = &attempted {
             assert!(matches!(error, Error::Storage { .. }), "a broken medium was answered with {error:?}");
-            self.compare_reads_of_a_broken_store();
+            self.compare_reads_of_a_broken_store(error);
         }
         self.lose_power(seed);
         if attempted.is_err() && self.store().compacted().map(Revision::get) == compacted {
@@ -56,7 +60,7 @@ impl<M: Medium> Checked<M> {
         if let Err(error) = &attempted {
             assert!(matches!(error, Error::Storage { .. }), "{fault:?} was answered with {error:?}");
             self.medium.heal();
-            self.compare_reads_of_a_broken_store();
+            self.compare_reads_of_a_broken_store(error);
         }
         self.snapshots.clear();
         self.store = None;
@@ -69,14 +73,20 @@ impl<M: Medium> Checked<M> {
         self.verify(&mut Rng::new(seed));
     }
 
-    /// What was durable stays readable when the medium fails to take more.
-    fn compare_reads_of_a_broken_store(&mut self) {
+    /// What was durable stays readable when the medium fails to take more, and the newest revision is whole.
+    fn compare_reads_of_a_broken_store(&mut self, error: &Error) {
         let durable = self.store().durable_revision().get();
         if self.model.readable(Some(durable)).is_ok() {
             self.range(&everything(Some(durable), Form::Lazy));
         }
-        let refused = self.store().put("key", "value");
-        assert!(matches!(refused, Err(Error::WritesRefused { .. })), "a broken store answered {refused:?}");
+        let newest = self.store().revision().get();
+        let seen = self.store().range(Keys::all()).collect().expect("a store that takes no more can be read");
+        assert_eq!(all_found(&seen.entries), self.model.at(&Keys::all(), newest), "the newest revision");
+        let refused = self.store().delete("there is no such key");
+        // A transaction that could not read what it compares has changed nothing.
+        let goes_on = refused.is_ok() && matches!(error, Error::Storage { operation: "read", .. });
+        let is_refused = matches!(refused, Err(Error::WritesRefused { .. }));
+        assert!(goes_on || is_refused, "a broken store answered {refused:?}");
     }
 
     pub(super) fn cut_power(&mut self, seed: u64) {
