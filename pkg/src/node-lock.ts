@@ -214,10 +214,14 @@ function removeGuard(guard: string, stale: Sighting): void {
   const aside = draftOf(guard)
   try {
     fs.renameSync(guard, aside)
-    if (look(aside)?.text !== stale.text) fs.linkSync(aside, guard)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT' && code !== 'EEXIST') throw error
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  try {
+    if (look(aside)?.text !== stale.text) fs.linkSync(aside, guard)
+  } catch {
+    // A third has made one, or the file system has no second names for a file.
   } finally {
     fs.rmSync(aside, { force: true })
   }
