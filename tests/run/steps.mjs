@@ -12,8 +12,9 @@ const BENCHMARKS = ['--manifest-path', join('tests', 'bench', 'Cargo.toml')]
 const IN_ONE_FOLDER = ['--target-dir', TARGET]
 const DENY_WARNINGS = ['--', '-D', 'warnings']
 
-/** What is simulated at least. */
+/** What is simulated at least; and short runs in which power goes at every write and every sync. */
 const SIMULATED = ['--operations', '1000000', '--crashes', '100000']
+const SIMULATED_AT_EVERY_CHANGE = ['--every', '--runs', '60']
 /** So are the fuzzers, which need a compiler of their own; here they are only formatted. */
 const FUZZERS = ['--manifest-path', join('tests', 'fuzz', 'Cargo.toml')]
 
@@ -75,6 +76,7 @@ export const STEPS = [
     needs: ['rust', 'linker', WASM, 'wasm-bindgen'],
     commands: [
       cargo('run', '--quiet', '-p', 'palimpsest-kv-simulator', '--', ...SIMULATED),
+      cargo('run', '--quiet', '-p', 'palimpsest-kv-simulator', '--', ...SIMULATED_AT_EVERY_CHANGE),
       node('tests/run/simulate.mjs', '--compare', '40', '--quick'),
     ],
     shows: /^passed: (.+operations, .+ crashes)/m,
