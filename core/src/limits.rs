@@ -38,6 +38,11 @@ pub const WATCH_BATCH_EVENTS: usize = 1000;
 /// Bytes of keys and values after which a watcher's batch ends, at the end of a revision: etcd's limit of a request.
 pub const WATCH_BATCH_BYTES: usize = 3 * 512 * 1024;
 
+/// Free bytes from which on the storage is made shorter by itself, if they are a quarter of it.
+pub const SHRINK_LEAST_BYTES: u64 = 1 << 20;
+/// Free pages that are left at the storage's end at least when it is made shorter.
+pub(crate) const SHRINK_SPARE_PAGES: u32 = 8;
+
 /// The version of the format that this build writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Durability, Keys, Options, Revision, Store};
+use palimpsest_kv::{Budget, Durability, Keys, LeaseId, Options, Put, Revision, Store};
 use palimpsest_kv_tests::action::Found;
 use palimpsest_kv_tests::faulty::FaultyStorage;
-use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
+use palimpsest_kv_tests::sim::{SimClock, run_until_idle, try_run_until_idle};
 
 fn options(durability: Durability) -> Options {
     Options {
@@ -48,11 +48,46 @@ const WORK: [Step; 16] = [
     |store| store.checkpoint().and_then(|()| store.put("very last", "one").map(drop)),
 ];
 
+/// A storage that is made shorter while somebody writes: leaves, inner nodes, long values, leases and the log move.
+const SHRINKING: [Step; 12] = [
+    |store| store.grant_lease_as(LeaseId::new(7).unwrap(), Duration::from_secs(60)).map(drop),
+    |store| {
+        (0..40).try_for_each(|number| relaxed(store).put(format!("key{number}"), vec![b'k'; 90]).map(drop))
+    },
+    |store| store.put_with(&Put::new("long", vec![b'l'; 900]).lease(LeaseId::new(7).unwrap())).map(drop),
+    |store| {
+        (0..20).try_for_each(|number| relaxed(store).put(format!("key{number}"), vec![b'K'; 90]).map(drop))
+    },
+    |store| relaxed(store).delete(Keys::interval("key0", "key35")).map(drop),
+    |store| store.compact(store.revision()).map(drop),
+    |store| {
+        try_run_until_idle(store, &SimClock::ticking(1), Budget::millis(2))?;
+        store.shrink();
+        store.run(&SimClock::ticking(100), Budget::micros(250)).map(drop)
+    },
+    |store| store.put("meanwhile", "1").map(drop),
+    |store| store.run(&SimClock::ticking(100), Budget::micros(450)).map(drop),
+    |store| relaxed(store).put("meanwhile", vec![b'm'; 700]).map(drop),
+    |store| {
+        let length = store.status()?.file_bytes;
+        while store.is_shrinking() {
+            let _next = store.run(&SimClock::ticking(1), Budget::millis(2))?;
+        }
+        assert!(store.status()?.file_bytes < length, "the storage is shorter");
+        Ok(())
+    },
+    |store| store.put("last", "one").map(drop),
+];
+
+fn relaxed(store: &mut Store<FaultyStorage>) -> palimpsest_kv::Writer<'_, FaultyStorage> {
+    store.with_durability(Durability::Relaxed)
+}
+
 /// What is there at each revision that the whole work makes.
-fn expected() -> Vec<Vec<Found>> {
+fn expected(work: &[Step]) -> Vec<Vec<Found>> {
     let mut store = Store::open(FaultyStorage::new(), options(Durability::Strict)).unwrap();
     let mut contents_at = vec![Vec::new(), Vec::new()];
-    for step in WORK {
+    for step in work {
         step(&mut store).unwrap();
         // Later steps compact, so each revision is read as soon as it is there.
         for revision in contents_at.len() as u64..=store.revision().get() {
@@ -63,13 +98,13 @@ fn expected() -> Vec<Vec<Found>> {
 }
 
 /// Does the work on a disk that breaks after so many changes. Answers the disk, what is durable on it, and whether it broke.
-fn interrupted(durability: Durability, changes: u64) -> (FaultyStorage, Revision, bool) {
+fn interrupted(work: &[Step], durability: Durability, changes: u64) -> (FaultyStorage, Revision, bool) {
     let disk = FaultyStorage::new();
     disk.fail_after(changes);
     let Ok(mut store) = Store::open(disk.clone(), options(durability)) else {
         return (disk, Revision::FIRST, true);
     };
-    let broke = WORK.iter().any(|step| step(&mut store).is_err());
+    let broke = work.iter().any(|step| step(&mut store).is_err());
     let durable = store.durable_revision();
     (disk, durable, broke)
 }
@@ -99,13 +134,13 @@ fn check(image: &FaultyStorage, (durable, expected): (Revision, &[Vec<Found>]), 
     );
 }
 
-#[test]
-fn power_that_goes_at_any_change_loses_no_durable_transaction() {
-    let expected = expected();
+/// Cuts the power at every change that the work makes.
+fn cut_everywhere(work: &[Step]) {
+    let expected = expected(work);
     for durability in [Durability::Strict, Durability::Relaxed] {
         let mut changes = 0;
         loop {
-            let (disk, durable, broke) = interrupted(durability, changes);
+            let (disk, durable, broke) = interrupted(work, durability, changes);
             let unsynced = disk.unsynced();
             let what =
                 |kept: &str| format!("{durability:?}, {changes} changes, {kept} of {unsynced} unsynced");
@@ -122,4 +157,14 @@ fn power_that_goes_at_any_change_loses_no_durable_transaction() {
         }
         assert!(changes > 30, "{durability:?}: the work was interrupted at {changes} places");
     }
+}
+
+#[test]
+fn power_that_goes_at_any_change_loses_no_durable_transaction() {
+    cut_everywhere(&WORK);
+}
+
+#[test]
+fn power_that_goes_while_the_storage_gets_shorter_loses_nothing() {
+    cut_everywhere(&SHRINKING);
 }

@@ -33,4 +33,6 @@ mod salvage;
 #[cfg(test)]
 mod semantics;
 #[cfg(test)]
+mod shrink;
+#[cfg(test)]
 mod tidy;

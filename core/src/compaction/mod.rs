@@ -9,9 +9,11 @@ mod dead;
 mod job;
 mod parts;
 mod rewrite;
+mod shrink;
 
 pub(crate) use auto::Auto;
 pub use auto::AutoCompaction;
 pub(crate) use dead::DeadList;
 pub(crate) use job::{Job, Limits};
 pub(crate) use parts::Parts;
+pub(crate) use shrink::{Moved, Mover};

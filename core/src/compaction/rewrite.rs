@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::parts::Parts;
 use crate::error::{Error, PageKind, Result};
-use crate::pager::{Page, PageId};
+use crate::pager::PageId;
 use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, capacity, damaged, with_key};
 use crate::revision::Position;
 use crate::sabotage::sabotaged;
@@ -159,22 +159,9 @@ impl Rewrite {
 
     /// Writes the leaf that is being filled.
     fn write_out<S: Storage>(&mut self, parts: &mut Parts<'_, S>) -> Result<()> {
-        let Some(first) = self.out.first() else { return Ok(()) };
         let out = core::mem::replace(&mut self.out, LeafBuilder::new(self.page_bytes));
-        let narrow = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-        let (used, count) = (narrow(out.leaf().used()), narrow(out.leaf().len()));
-        let mut page: Page = out.into_page();
-        let place = parts.pager.allocate()?;
-        match parts.pager.write(place, &mut page) {
-            Ok(place) => {
-                self.new.push(LeafRef { first, place, used, count });
-                Ok(())
-            }
-            Err(error) => {
-                parts.pager.give_back(place);
-                Err(error)
-            }
-        }
+        self.new.extend(Records::write_leaf(parts.pager, out)?);
+        Ok(())
     }
 
     /// Writes what is left. After this, [`Rewrite::apply`] can't fail.

@@ -86,6 +86,11 @@ impl<S: Storage> Pager<S> {
         if let Some(page) = self.space.allocate() {
             return Ok(page);
         }
+        // Who writes goes first: the end of the storage is emptied another time.
+        self.space.set_ceiling(None);
+        if let Some(page) = self.space.allocate() {
+            return Ok(page);
+        }
         self.grow()?;
         self.space.allocate().ok_or_else(|| Error::Storage {
             operation: "grow",
@@ -122,7 +127,10 @@ impl<S: Storage> Pager<S> {
         let pages = self.space.pages();
         let growth = (pages / 4).clamp(MIN_GROWTH, LITTLE_GROWTH).max(pages / 32).min(MAX_GROWTH);
         let grown = pages.saturating_add(growth);
-        self.pages.set_len(grown)?;
+        // It may be longer than its pages are many, while its end is being cut off.
+        if grown > self.pages.len() {
+            self.pages.set_len(grown)?;
+        }
         self.space.grow(grown);
         Ok(())
     }

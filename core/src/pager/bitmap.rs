@@ -69,6 +69,21 @@ impl Bitmap {
         (bit < end).then_some(bit)
     }
 
+    /// One more than the highest set bit.
+    pub(super) fn end(&self) -> u32 {
+        let last = self.words.iter().rposition(|word| *word != 0);
+        let end = |at: usize| (at * 64 + 64) as u32 - self.word(at).leading_zeros();
+        last.map_or(0, end)
+    }
+
+    /// How many bits below `end` are clear.
+    pub(super) fn count_clear(&self, end: u32) -> u32 {
+        let whole = end as usize / 64;
+        let set: u32 = self.words.iter().take(whole).map(|word| word.count_ones()).sum();
+        let rest = self.word(whole) & ((1u64 << (end % 64)) - 1);
+        end - set - rest.count_ones()
+    }
+
     /// The word with bits `64 * word` and following.
     pub(super) fn word(&self, word: usize) -> u64 {
         self.words.get(word).copied().unwrap_or(0)

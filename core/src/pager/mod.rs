@@ -20,6 +20,7 @@ mod page;
 mod pages;
 mod plan;
 mod replay;
+mod shrink;
 mod space;
 mod survey;
 

@@ -113,6 +113,8 @@ pub(crate) struct Space {
     /// The epoch that the last durable checkpoint ended, if there was one since the store was opened.
     durable: Option<Epoch>,
     readers: Arc<Readers>,
+    /// Pages from this one on are not given out: the end of the storage is to become free.
+    ceiling: Option<u32>,
     /// Numbers of the groups of `GROUP_WORDS` words of `used` that changed since they were last written.
     changed: Bitmap,
     group_bits: u32,
@@ -129,6 +131,7 @@ impl Space {
             pages: pages.max(META_PAGES),
             durable: None,
             readers: Arc::default(),
+            ceiling: None,
             changed: Bitmap::default(),
             group_bits,
         };
@@ -157,7 +160,7 @@ impl Space {
 
     /// The lowest free page, now used.
     pub(super) fn allocate(&mut self) -> Option<PageId> {
-        let page = PageId::new(self.taken.lowest_clear(self.pages)?);
+        let page = PageId::new(self.taken.lowest_clear(self.end_of_givable())?);
         self.claim(page);
         Some(page)
     }
@@ -166,11 +169,50 @@ impl Space {
     pub(super) fn allocate_after(&mut self, page: PageId) -> Option<PageId> {
         let next = page.next();
         let is_taken = self.taken.contains(next.get()) && !sabotaged!(AllocatedTwice);
-        let is_free = next.get() < self.pages && !is_taken;
+        let is_free = next.get() < self.end_of_givable() && !is_taken;
         is_free.then(|| {
             self.claim(next);
             next
         })
+    }
+
+    fn end_of_givable(&self) -> u32 {
+        self.ceiling.map_or(self.pages, |ceiling| ceiling.min(self.pages))
+    }
+
+    /// Gives out no page from this one on, or all that are free again.
+    pub(super) fn set_ceiling(&mut self, ceiling: Option<u32>) {
+        self.ceiling = ceiling;
+    }
+
+    pub(super) fn ceiling(&self) -> Option<u32> {
+        self.ceiling
+    }
+
+    /// How many pages below this one are free.
+    pub(super) fn free_below(&self, end: u32) -> u32 {
+        self.taken.count_clear(end.min(self.pages))
+    }
+
+    /// The page after the last one that is used or pending.
+    pub(super) fn end_of_taken(&self) -> u32 {
+        self.taken.end()
+    }
+
+    /// Takes free pages off the end.
+    pub(super) fn cut(&mut self, pages: u32) {
+        assert!(self.end_of_taken() <= pages, "only free pages are cut off");
+        self.pages = pages;
+        let groups = pages.div_ceil(self.group_bits);
+        let beyond: Vec<u32> = self.changed.iter().filter(|group| *group >= groups).collect();
+        beyond.into_iter().for_each(|group| {
+            self.changed.remove(group);
+        });
+    }
+
+    /// Has the map page of a page written anew with the next checkpoint.
+    pub(super) fn touch(&mut self, page: PageId) {
+        self.changed.insert(page.get() / self.group_bits);
     }
 
     /// Adds free pages at the end.

@@ -204,6 +204,39 @@ impl Records {
         overflow::all_pages(pages, chain)
     }
 
+    /// Writes what a chain holds to other overflow pages. The old ones are left as they are.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if a page is damaged; [`Error::Storage`] if the storage fails or has no room.
+    pub(crate) fn copy_chain<S: Storage>(pager: &mut Pager<S>, chain: &Chain) -> Result<Chain> {
+        let content = overflow::load(pager.pages(), chain)?;
+        overflow::store(pager, &[&content])
+    }
+
+    /// Writes a leaf to a place of its own; `None` if it holds nothing.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails or has no room; nothing has changed then.
+    pub(crate) fn write_leaf<S: Storage>(pager: &mut Pager<S>, leaf: LeafBuilder) -> Result<Option<LeafRef>> {
+        let Some(first) = leaf.first() else { return Ok(None) };
+        let narrow = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+        let (used, count) = (narrow(leaf.leaf().used()), narrow(leaf.leaf().len()));
+        let mut page: Page = leaf.into_page();
+        let place = pager.allocate()?;
+        match pager.write(place, &mut page) {
+            Ok(place) => Ok(Some(LeafRef { first, place, used, count })),
+            Err(error) => {
+                pager.give_back(place);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether the open leaf's version in the log, or the place where the log goes on, is at a page or after it.
+    pub(crate) fn log_is_beyond<S: Storage>(&self, pager: &Pager<S>, limit: u32) -> bool {
+        pager.log_is_beyond(limit) || self.open_page().is_some_and(|page| page.get() >= limit)
+    }
+
     /// Gives back what [`Records::make_room`] wrote.
     ///
     /// # Errors

@@ -76,6 +76,8 @@ pub(crate) enum SystemRecord {
     LeaseRevoked { id: u64 },
     /// A lease has its whole time before it again.
     LeaseRenewed { id: u64 },
+    /// Nothing: the log goes on at another place.
+    Moved,
 }
 
 impl Chain {
@@ -103,6 +105,22 @@ impl Body<'_> {
             | Self::LongValue { age, version, .. }
             | Self::LongKey { age, version, .. } => Some((*version, main.saturating_sub(*age))),
             Self::Tombstone { .. } | Self::LongTombstone { .. } | Self::System(_) => None,
+        }
+    }
+}
+
+impl<'a> Body<'a> {
+    /// The same with its content in other overflow pages.
+    pub(crate) fn on_chain(self, chain: Chain) -> Self {
+        match self {
+            Self::LongValue { key, age, version, lease, .. } => {
+                Self::LongValue { key, age, version, lease, chain }
+            }
+            Self::LongKey { key_bytes, age, version, lease, .. } => {
+                Self::LongKey { key_bytes, age, version, lease, chain }
+            }
+            Self::LongTombstone { .. } => Self::LongTombstone { chain },
+            inline @ (Self::Put { .. } | Self::Tombstone { .. } | Self::System(_)) => inline,
         }
     }
 }
@@ -202,6 +220,7 @@ mod tests {
         check(Body::System(SystemRecord::LeaseGranted { id: u64::MAX, seconds: 60 }));
         check(Body::System(SystemRecord::LeaseRevoked { id: 7 }));
         check(Body::System(SystemRecord::LeaseRenewed { id: 7 }));
+        check(Body::System(SystemRecord::Moved));
     }
 
     #[test]

@@ -105,6 +105,27 @@ impl Tree {
         removed
     }
 
+    /// Gives up the places of nodes that stand at a page or after it, and of those above them, for the next checkpoint to give them
+    /// others. Pages of nodes that change go to `freed`.
+    pub(crate) fn move_nodes(&mut self, limit: u32, freed: &mut Vec<PageId>) {
+        fn is_beyond(node: &Branch, limit: u32) -> bool {
+            let below = match &node.children {
+                Children::Leaves(_) => false,
+                Children::Branches(branches) => branches.iter().any(|branch| is_beyond(&branch.node, limit)),
+            };
+            below || node.page().is_some_and(|page| page.get() >= limit)
+        }
+        fn walk(node: &mut Arc<Branch>, limit: u32, freed: &mut Vec<PageId>) {
+            if !is_beyond(node, limit) {
+                return;
+            }
+            if let Children::Branches(branches) = &mut Branch::edit(node, freed).children {
+                branches.iter_mut().for_each(|branch| walk(&mut branch.node, limit, freed));
+            }
+        }
+        walk(&mut self.root, limit, freed);
+    }
+
     /// Where the root stands, once a checkpoint has written it; `None` for an empty tree.
     pub(crate) fn place(&self) -> Option<PageRef> {
         self.root.place()

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::leases::Ended;
 use super::open::RootState;
+use super::shrink::Shrink;
 use super::status::StepTimes;
 use super::{Options, Store};
 use crate::compaction::{Auto, Job, Limits, Parts};
@@ -36,6 +37,7 @@ pub(super) struct Background {
     /// How the newest compaction stands.
     pub(super) progress: Option<CompactionProgress>,
     checkpoint: Option<Running>,
+    pub(super) shrink: Shrink,
     pub(super) auto: Auto,
     /// A compaction met damage: it is not tried again until the store is opened anew.
     stalled: Option<Error>,
@@ -92,6 +94,8 @@ impl<S: Storage> Store<S> {
             || self.background.checkpoint.is_some()
             || self.pager.pending_pages() > 0
             || self.wants_checkpoint()
+            || self.is_shrinking()
+            || self.wants_shrink()
             || !self.background.auto.is_off()
     }
 
@@ -124,7 +128,12 @@ impl<S: Storage> Store<S> {
             self.begin_checkpoint(None)?;
             return Ok(Next::Now);
         }
-        Ok(flush.earlier(self.compaction_step(deadline)?))
+        let compaction = self.compaction_step(deadline)?;
+        // What is to be removed need not be moved. Between two chunks of a compaction everything else rests, too.
+        if compaction != Next::Idle {
+            return Ok(flush.earlier(compaction));
+        }
+        Ok(flush.earlier(self.shrink_step(deadline)?))
     }
 
     fn flush_if_due(&mut self, now: Time) -> Result<Next> {
@@ -231,7 +240,7 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
-    fn begin_checkpoint(&mut self, finishes: Option<u64>) -> Result<()> {
+    pub(super) fn begin_checkpoint(&mut self, finishes: Option<u64>) -> Result<()> {
         self.commit_and_sync()?;
         self.store_leases()?;
         let records = self.records.freeze(&mut self.pager)?;

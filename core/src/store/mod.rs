@@ -18,6 +18,7 @@ mod quota;
 mod read;
 mod reader;
 mod rebuild;
+mod shrink;
 mod snapshot;
 mod status;
 #[cfg(test)]

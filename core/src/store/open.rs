@@ -223,6 +223,7 @@ impl<S: Storage> Opening<S> {
                 self.leases.grant(id, seconds, Duration::from_secs(seconds));
             }
             SystemRecord::LeaseRevoked { id } => self.leases.remove(LeaseId::new(id).ok_or(IMPOSSIBLE)?),
+            SystemRecord::Moved => {}
             SystemRecord::LeaseRenewed { id } => {
                 self.leases.renew(LeaseId::new(id).ok_or(IMPOSSIBLE)?);
             }

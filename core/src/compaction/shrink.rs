@@ -1,0 +1,206 @@
+//! Emptying the end of the storage: leaves and long values that stand there are copied to lower pages, a leaf at a time.
+//!
+//! One pass over the leaves finds them all. What it costs is what lives, and not how long the storage has become.
+
+use alloc::vec::Vec;
+
+use super::parts::Parts;
+use crate::error::{PageKind, Result};
+use crate::pager::{Page, PageId};
+use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, damaged};
+use crate::revision::Position;
+use crate::scheduler::{Clock, Deadline};
+use crate::storage::Storage;
+
+/// Free pages that copying a leaf may need: long values named by longer lists may cut it in two.
+const LEAF_PAGES: u32 = 4;
+
+/// How far a pass over the leaves has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moved {
+    /// There is more to look at.
+    More,
+    /// There are not enough free pages below the limit for the next leaf: a checkpoint may free some.
+    NoRoom,
+    /// Everything was looked at.
+    All,
+}
+
+/// A pass that moves what stands at a page or after it.
+#[derive(Clone, Debug)]
+pub(crate) struct Mover {
+    limit: u32,
+    /// The first position of the last leaf that was looked at.
+    last: Option<Position>,
+    /// Leaves moved so far.
+    moved: u64,
+}
+
+/// What a leaf's copy will need: its new leaves, and the overflow pages that change hands.
+struct Copy {
+    new: Vec<LeafRef>,
+    out: LeafBuilder,
+    /// Overflow pages that nothing names any more.
+    old_overflow: Vec<PageId>,
+    new_overflow: Vec<PageId>,
+}
+
+impl Mover {
+    /// A pass that moves what stands at page `limit` or after it.
+    pub(crate) fn new(limit: u32) -> Self {
+        Self { limit, last: None, moved: 0 }
+    }
+
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    pub(crate) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Looks at leaves until the time is over, and moves those that it must.
+    ///
+    /// # Errors
+    /// Those of the storage, and [`Error::Corrupt`](crate::Error::Corrupt). Nothing is lost then.
+    pub(crate) fn chunk<S: Storage, C: Clock>(
+        &mut self,
+        parts: &mut Parts<'_, S>,
+        deadline: &Deadline<'_, C>,
+    ) -> Result<Moved> {
+        loop {
+            let tree = parts.records.tree();
+            let next = match self.last {
+                Some(last) => tree.after(last).copied(),
+                None => tree.leaves().next().copied(),
+            };
+            let Some(leaf) = next else { return Ok(Moved::All) };
+            if self.move_leaf(parts, &leaf)? == Moved::NoRoom {
+                return Ok(Moved::NoRoom);
+            }
+            self.last = Some(leaf.first);
+            if deadline.has_passed() {
+                return Ok(Moved::More);
+            }
+        }
+    }
+
+    /// Moves a leaf if it or a long value of it stands too far behind; of the long values as many as there is room for.
+    fn move_leaf<S: Storage>(&mut self, parts: &mut Parts<'_, S>, leaf: &LeafRef) -> Result<Moved> {
+        let page = parts.pager.pages().load(leaf.place, PageKind::Leaf)?;
+        let (now, later) = self.long_values(parts, (leaf, &page))?;
+        let is_behind = leaf.place.page >= self.limit;
+        if !is_behind && now.is_empty() {
+            return Ok(if later == 0 { Moved::More } else { Moved::NoRoom });
+        }
+        if parts.pager.free_below(self.limit) < LEAF_PAGES {
+            return Ok(Moved::NoRoom);
+        }
+        let mut copy = Copy {
+            new: Vec::new(),
+            out: LeafBuilder::new(page.len()),
+            old_overflow: Vec::new(),
+            new_overflow: Vec::new(),
+        };
+        if let Err(error) = copy.fill(parts, (leaf, &page), &now) {
+            copy.undo(parts);
+            return Err(error);
+        }
+        copy.apply(parts, leaf);
+        self.moved += 1;
+        Ok(if later == 0 { Moved::More } else { Moved::NoRoom })
+    }
+
+    /// The records of a leaf whose long values stand behind the limit and have room below it now, and how many have none.
+    fn long_values<S: Storage>(
+        &self,
+        parts: &Parts<'_, S>,
+        (leaf, page): (&LeafRef, &Page),
+    ) -> Result<(Vec<Position>, usize)> {
+        let (mut now, mut later) = (Vec::new(), 0);
+        let mut room = None;
+        for record in Leaf::of(page).records() {
+            let record = record.map_err(damaged(leaf.place.page))?;
+            if record.body.chain().is_none() {
+                continue;
+            }
+            let pages = Records::overflow_pages(parts.pager.pages(), &record.body)?;
+            if pages.iter().all(|page| page.get() < self.limit) {
+                continue;
+            }
+            let left = room.get_or_insert_with(|| {
+                parts.pager.free_below(self.limit).saturating_sub(LEAF_PAGES) as usize
+            });
+            // Scattered over more runs than before, it may need a longer list of them.
+            let needed = pages.len() + pages.len() / 8 + 1;
+            match left.checked_sub(needed) {
+                Some(rest) => {
+                    *left = rest;
+                    now.push(record.position);
+                }
+                None => later += 1,
+            }
+        }
+        Ok((now, later))
+    }
+}
+
+impl Copy {
+    /// Copies the records of a leaf, and those long values that are to move.
+    fn fill<S: Storage>(
+        &mut self,
+        parts: &mut Parts<'_, S>,
+        (leaf, page): (&LeafRef, &Page),
+        moving: &[Position],
+    ) -> Result<()> {
+        for record in Leaf::of(page).records() {
+            let Record { position, mut body } = record.map_err(damaged(leaf.place.page))?;
+            if matches!(body, Body::System(_)) {
+                // It spoke of the time before the checkpoint that will make this leaf durable.
+                continue;
+            }
+            if let Some(chain) = body.chain().filter(|_| moving.contains(&position)).cloned() {
+                let old = Records::overflow_pages(parts.pager.pages(), &body)?;
+                body = body.on_chain(Records::copy_chain(parts.pager, &chain)?);
+                self.new_overflow.extend(Records::overflow_pages(parts.pager.pages(), &body)?);
+                self.old_overflow.extend(old);
+            }
+            self.keep(parts, &Record { position, body })?;
+        }
+        self.write_out(parts)
+    }
+
+    fn keep<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
+        if self.out.append(record) == Fit::Full {
+            self.write_out(parts)?;
+            let fit = self.out.append(record);
+            assert!(fit == Fit::Fits, "a record that was in a leaf fits into an empty one");
+        }
+        Ok(())
+    }
+
+    fn write_out<S: Storage>(&mut self, parts: &mut Parts<'_, S>) -> Result<()> {
+        let out = core::mem::replace(&mut self.out, LeafBuilder::new(parts.pager.page_bytes()));
+        self.new.extend(Records::write_leaf(parts.pager, out)?);
+        Ok(())
+    }
+
+    /// Puts the new leaves in the place of the old one.
+    fn apply<S: Storage>(self, parts: &mut Parts<'_, S>, leaf: &LeafRef) {
+        let mut freed = self.old_overflow;
+        parts.records.tree_mut().remove(leaf.first, &mut freed);
+        freed.push(PageId::new(leaf.place.page));
+        for leaf in &self.new {
+            parts.records.tree_mut().insert(*leaf, &mut freed);
+        }
+        freed.into_iter().for_each(|page| parts.pager.free(page));
+    }
+
+    /// Gives up after a failure: the tree is as it was, and the pages written so far are free again.
+    fn undo<S: Storage>(self, parts: &mut Parts<'_, S>) {
+        let leaves = self.new.iter().map(|leaf| PageId::new(leaf.place.page));
+        for page in leaves.chain(self.new_overflow) {
+            parts.pager.give_back(page);
+        }
+    }
+}
