@@ -4,7 +4,7 @@ use core::mem;
 
 use core::cell::RefCell;
 
-use palimpsest_kv::{Compare, CompareNumber, Op, OpOutcome, TxnOutcome};
+use palimpsest_kv::{Compare, CompareNumber, Op, OpOutcome, Read, TxnOutcome};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
@@ -159,7 +159,8 @@ impl Transaction {
     /// If the keys or the options are malformed.
     pub fn read(&self, keys: &[u8], options: JsValue) -> JsResult<()> {
         let options: RangeOptions = from_js(options)?;
-        self.add(Op::read(selection(keys)?, revision(options.revision)?, options.limit));
+        let read = revision(options.revision)?.into_iter().fold(Read::new(selection(keys)?), Read::at);
+        self.add(Op::from(options.limit.into_iter().fold(read, Read::limit)));
         Ok(())
     }
 }
@@ -189,9 +190,10 @@ pub struct Answer {
 impl Answer {
     pub(crate) fn new(outcome: &TxnOutcome) -> JsResult<Self> {
         let results = outcome.outcomes.iter().map(|outcome| match outcome {
-            OpOutcome::Put => OutcomeObject::Put,
-            OpOutcome::Deleted(deleted) => OutcomeObject::Delete { deleted: *deleted },
+            OpOutcome::Put(_) => OutcomeObject::Put,
+            OpOutcome::Deleted(done) => OutcomeObject::Delete { deleted: done.deleted },
             OpOutcome::Read(read) => OutcomeObject::Get { count: read.entries.len(), more: read.more },
+            OpOutcome::Txn(_) => unreachable!("nothing adds a transaction within one"),
         });
         let (succeeded, revision) = (outcome.succeeded, outcome.revision.get());
         let summary = to_js(&AnswerObject { succeeded, revision, results: results.collect() })?;

@@ -89,6 +89,44 @@ pub enum Error {
         /// The key.
         key: Vec<u8>,
     },
+    /// A put is to keep the value or the lease of a key that does not exist.
+    KeyNotFound {
+        /// The key.
+        key: Vec<u8>,
+    },
+    /// There is no such lease, or no more.
+    LeaseNotFound {
+        /// The lease's number.
+        lease: u64,
+    },
+    /// A lease is to be granted a number that another one has.
+    LeaseExists {
+        /// The number.
+        lease: u64,
+    },
+    /// A lease is to live longer than [`MAX_LEASE_SECONDS`](crate::limits::MAX_LEASE_SECONDS).
+    LeaseTtlTooLarge {
+        /// The time asked for, in seconds.
+        seconds: u64,
+        /// The longest time allowed, in seconds.
+        limit: u64,
+    },
+    /// The write would need more space than [`Options::quota_bytes`](crate::Options::quota_bytes) allows.
+    NoSpace {
+        /// Bytes of the pages in use.
+        used: u64,
+        /// Bytes that the write may need, as etcd counts them.
+        needed: u64,
+        /// The quota in bytes.
+        quota: u64,
+    },
+    /// The store has no such watcher, or no more.
+    WatchNotFound {
+        /// The watcher's number.
+        watcher: u64,
+    },
+    /// An interval of keys that is to be watched holds none: its end is not after its start.
+    EmptyInterval,
     /// An option has a value outside its range.
     InvalidOption {
         /// The option's name.
@@ -156,6 +194,13 @@ impl Error {
             Self::ValueTooLarge { .. } => "VALUE_TOO_LARGE",
             Self::TooManyOperations { .. } => "TOO_MANY_OPERATIONS",
             Self::DuplicateKey { .. } => "DUPLICATE_KEY",
+            Self::KeyNotFound { .. } => "KEY_NOT_FOUND",
+            Self::LeaseNotFound { .. } => "LEASE_NOT_FOUND",
+            Self::LeaseExists { .. } => "LEASE_EXISTS",
+            Self::LeaseTtlTooLarge { .. } => "LEASE_TTL_TOO_LARGE",
+            Self::NoSpace { .. } => "NO_SPACE",
+            Self::WatchNotFound { .. } => "WATCH_NOT_FOUND",
+            Self::EmptyInterval => "EMPTY_INTERVAL",
             Self::InvalidOption { .. } => "INVALID_ARGUMENT",
             Self::NotAStore { .. } => "NOT_A_STORE",
             Self::NewerFormat { .. } => "NEWER_FORMAT",
@@ -191,6 +236,33 @@ impl fmt::Display for Error {
             Self::DuplicateKey { key } => {
                 write!(f, "the transaction changes the key {:?} twice", String::from_utf8_lossy(key))
             }
+            Self::KeyNotFound { key } => {
+                let key = String::from_utf8_lossy(key);
+                write!(f, "the key {key:?} does not exist, so that there is nothing to keep")
+            }
+            Self::LeaseNotFound { lease } => write!(f, "there is no lease {lease}"),
+            Self::LeaseExists { lease } => write!(f, "there is a lease {lease} already"),
+            Self::LeaseTtlTooLarge { seconds, limit } => {
+                write!(f, "a lease of {seconds} seconds is over the limit of {limit} seconds")
+            }
+            Self::NoSpace { used, needed, quota } => write!(
+                f,
+                "no space: {used} bytes are in use, the write may need {needed}, and the quota is {quota}; \
+                 delete keys or compact, and space comes back"
+            ),
+            Self::WatchNotFound { watcher } => write!(f, "there is no watcher {watcher}"),
+            Self::EmptyInterval => {
+                f.write_str("the interval to watch holds no key: it ends where it starts or before")
+            }
+            other => other.describe_store(f),
+        }
+    }
+}
+
+impl Error {
+    /// In words, what is wrong with the store or its storage and not with a call.
+    fn describe_store(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::InvalidOption { option, reason } => write!(f, "the option {option} is invalid: {reason}"),
             Self::NotAStore { reason } => write!(f, "this is not a Palimpsest store: {reason}"),
             Self::NewerFormat { found, supported } => write!(
@@ -207,6 +279,7 @@ impl fmt::Display for Error {
             ),
             Self::Locked { holder } => write!(f, "the store is already open in {holder}"),
             Self::RevisionsExhausted => f.write_str("the store has used up its revisions"),
+            other => f.write_str(other.code()),
         }
     }
 }

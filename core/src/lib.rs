@@ -84,6 +84,8 @@ mod checksum;
 mod compaction;
 mod error;
 mod index;
+mod keys;
+mod lease;
 pub mod limits;
 mod pager;
 mod records;
@@ -95,12 +97,16 @@ mod scheduler;
 pub mod storage;
 mod store;
 mod sync;
+mod watch;
 
 pub use compaction::AutoCompaction;
 pub use error::{Error, PageKind, Result};
+pub use keys::Keys;
+pub use lease::{LeaseId, LeaseStatus};
 pub use revision::Revision;
 pub use salvage::{Damage, Examined, Lost, Salvaged, Sound, examine, salvage};
 #[cfg(feature = "std")]
 pub use scheduler::SystemClock;
 pub use scheduler::{Budget, Clock, Next, Time};
 pub use store::*;
+pub use watch::EventKind;

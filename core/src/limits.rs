@@ -18,6 +18,8 @@ pub const MAX_VALUE_BYTES: usize = 1 << 30;
 pub const DEFAULT_MAX_TXN_OPS: usize = 128;
 /// Operations in one branch of a transaction at most.
 pub const MAX_TXN_OPS: usize = 1 << 20;
+/// Depth of operations that are transactions themselves, at most. etcd bounds them by the operations that are left, 128 by default.
+pub const MAX_TXN_DEPTH: usize = 128;
 /// Memory for pages read from the storage by default, in bytes.
 pub const DEFAULT_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// Records removed by one chunk of a compaction by default, as in etcd (`--compaction-batch-limit`).
@@ -26,6 +28,15 @@ pub const DEFAULT_COMPACTION_BATCH_LIMIT: usize = 1000;
 pub const DEFAULT_COMPACTION_PAUSE_MICROS: u64 = 10_000;
 /// How long a relaxed write may stay in memory before it is made durable, by default, in microseconds.
 pub const DEFAULT_FLUSH_INTERVAL_MICROS: u64 = 100_000;
+/// The shortest life of a lease, in seconds: what etcd makes of shorter ones, with its default election timeout
+/// (`server/lease/lessor.go`).
+pub const MIN_LEASE_SECONDS: u64 = 2;
+/// The longest life of a lease, in seconds, as in etcd (`server/lease/lessor.go`).
+pub const MAX_LEASE_SECONDS: u64 = 9_000_000_000;
+/// Events after which a watcher's batch ends, at the end of a revision, as in etcd (`server/storage/mvcc/watcher_group.go`).
+pub const WATCH_BATCH_EVENTS: usize = 1000;
+/// Bytes of keys and values after which a watcher's batch ends, at the end of a revision: etcd's limit of a request.
+pub const WATCH_BATCH_BYTES: usize = 3 * 512 * 1024;
 
 /// The version of the format that this build writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -33,6 +44,15 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Damaged pages, and lost records or stretches of them, that a report lists one by one.
 pub const MAX_LISTED: usize = 1000;
 
+/// Changes that a watcher's list holds. One that falls further behind reads on from the records instead.
+pub(crate) const MAX_WATCH_LIST: usize = 256;
+/// Records that are looked at for one watcher at once.
+pub(crate) const WATCH_SCAN_RECORDS: usize = 4096;
+/// Bytes that a put is taken to need besides its key and value, to tell whether the quota allows it, as in etcd
+/// (`server/storage/quota.go`).
+pub(crate) const PUT_OVERHEAD_BYTES: u64 = 256;
+/// Bytes that a lease is taken to need, as in etcd.
+pub(crate) const LEASE_BYTES: u64 = 64;
 /// Leaves that wait in memory for the next commit before one is written out without a sync.
 pub(crate) const MAX_UNWRITTEN_LEAVES: usize = 64;
 /// Pages of the log between two checkpoints: bounds what opening must follow (16 MiB with the default page).
@@ -48,4 +68,6 @@ const _: () = assert!(MIN_PAGE_BYTES.is_power_of_two() && MAX_PAGE_BYTES.is_powe
 const _: () = assert!(MAX_PAGE_BYTES <= 1 << 16, "offsets within a page are 16 bits");
 const _: () = assert!(DEFAULT_MAX_KEY_BYTES <= MAX_KEY_BYTES && DEFAULT_MAX_VALUE_BYTES <= MAX_VALUE_BYTES);
 const _: () = assert!(MAX_KEY_BYTES + MAX_VALUE_BYTES < u32::MAX as usize, "lengths are stored in 32 bits");
+const _: () =
+    assert!(MIN_LEASE_SECONDS >= 1 && MAX_LEASE_SECONDS < u64::MAX / 1_000_000, "times are microseconds");
 const _: () = assert!(CHECKPOINT_SUPERSEDED_PAGES <= CHECKPOINT_LOG_PAGES);

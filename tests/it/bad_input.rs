@@ -1,7 +1,7 @@
 //! Bad arguments: each gets its own error with the values in it, and changes nothing.
 
 use palimpsest_kv::storage::{FileStorage, MemoryStorage};
-use palimpsest_kv::{Compare, Error, Keys, Op, Options, Revision, Store};
+use palimpsest_kv::{Compare, Error, Keys, Op, Options, Read, Revision, Store};
 use palimpsest_kv_tests::faulty::FaultyStorage;
 
 const KEY_LIMIT: usize = 100;
@@ -106,7 +106,7 @@ fn a_revision_that_can_t_be_read_is_refused() {
         check(|store| store.range(Keys::all()).at(number).collect(), error.clone());
         check(|store| store.range(Keys::all()).at(number).count(), error.clone());
         check(|store| store.range("key").at(number).iter().map(Iterator::count), error.clone());
-        let read = || Op::read("key", Some(Revision::new(number)), None);
+        let read = || Op::from(Read::new("key").at(number));
         check(|store| store.txn().then([Op::put("a", "1"), read()]).commit(), error.clone());
         check(|store| store.compact(number), error);
     }

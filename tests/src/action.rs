@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use palimpsest_kv::{Budget, Compare, Durability, Entry, Keys, Op, Revision};
+use palimpsest_kv::{Budget, Compare, Durability, Entry, Keys, Op, Read};
 
 use crate::faulty::Fault;
 
@@ -205,8 +205,10 @@ impl From<&Step> for Op {
         match step {
             Step::Put(key, value) => Self::put(key, value),
             Step::Delete(keys) => Self::delete(keys),
-            Step::Read(keys, None, None) => Self::get(keys),
-            Step::Read(keys, revision, limit) => Self::read(keys, revision.map(Revision::new), *limit),
+            Step::Read(keys, revision, limit) => {
+                let read = Read::new(keys).at(revision.unwrap_or(0));
+                Self::from(limit.map_or(read.clone(), |limit| read.limit(limit)))
+            }
         }
     }
 }

@@ -22,7 +22,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use palimpsest_kv::{
-    Budget, Compare, Entry, Error, Keys, Op, OpOutcome, Options, RangeRequest, Revision, Snapshot, Store,
+    Budget, Compare, Entry, Error, Keys, Op, OpOutcome, Options, RangeRequest, Read, Revision, Snapshot,
+    Store,
 };
 
 use crate::faulty::FaultyStorage;
@@ -169,8 +170,9 @@ fn operation(words: &[&str]) -> Op {
         ["delete", of] => Op::delete(keys(of)),
         ["get", of] => Op::get(keys(of)),
         ["get", of, rest @ ..] => {
-            let revision = after(rest, "at").map(|word| Revision::new(number(word)));
-            Op::read(keys(of), revision, after(rest, "limit").map(narrow))
+            let limit = after(rest, "limit").map(narrow);
+            let read = limit.into_iter().fold(Read::new(keys(of)), Read::limit);
+            Op::from(after(rest, "at").map(number).into_iter().fold(read, Read::at))
         }
         other => panic!("{other:?} is no operation"),
     }
@@ -181,11 +183,12 @@ fn branch(text: &str) -> Vec<Op> {
     parts.filter(|words| !words.is_empty()).map(|words| operation(&words)).collect()
 }
 
-fn outcome(outcome: &OpOutcome) -> String {
-    match outcome {
-        OpOutcome::Put => "put".to_owned(),
-        OpOutcome::Deleted(count) => format!("deleted {count}"),
+fn outcome(answer: &OpOutcome) -> String {
+    match answer {
+        OpOutcome::Put(_) => "put".to_owned(),
+        OpOutcome::Deleted(done) => format!("deleted {}", done.deleted),
         OpOutcome::Read(result) => entries(&result.entries, result.more.then_some("more")),
+        OpOutcome::Txn(done) => done.outcomes.iter().map(outcome).collect::<Vec<_>>().join(", "),
     }
 }
 

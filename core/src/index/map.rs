@@ -5,10 +5,6 @@
 //! run over both.
 
 use alloc::sync::Arc;
-use core::ops::Bound;
-
-/// Bounds of an interval of keys.
-pub(crate) type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// A key that a block is found by: not above any key in it, and above all keys in the blocks before.
 pub(super) type Lower = Arc<[u8]>;
@@ -17,9 +13,9 @@ pub(super) type Lower = Arc<[u8]>;
 pub(super) mod alloc_only {
     use core::ops::Bound;
 
-    use super::KeyBounds;
     use super::Lower;
     use crate::index::block::Block;
+    use crate::keys::KeyBounds;
 
     /// Blocks by their lower keys.
     #[derive(Clone, Debug)]
@@ -69,9 +65,9 @@ pub(super) mod alloc_only {
 
 #[cfg(feature = "std")]
 pub(super) mod with_std {
-    use super::KeyBounds;
     use super::Lower;
     use crate::index::block::Block;
+    use crate::keys::KeyBounds;
 
     /// Blocks by their lower keys.
     #[derive(Clone, Debug, Default)]

@@ -54,9 +54,9 @@ use block::Entry;
 pub(crate) use builder::{IndexBuilder, Loaded};
 use history::{CHUNK_BYTES, Chunk, Generation, HEAD_BYTES, Head, Kept, Steps};
 pub(crate) use history::{Change, Step};
-pub(crate) use map::KeyBounds;
 use table::{ALL, Table};
 
+use crate::keys::KeyBounds;
 use crate::revision::Position;
 
 /// The newest version of a key that lives.

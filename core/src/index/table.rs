@@ -5,7 +5,8 @@ use core::iter::Peekable;
 use core::ops::{Bound, Range};
 
 use super::block::{BLOCK_BYTES, Block, Entries, Entry, Place, find, halves, separator};
-use super::map::{BlockMap, KeyBounds, Lower};
+use super::map::{BlockMap, Lower};
+use crate::keys::KeyBounds;
 
 /// A block that has become shorter than this is joined with the next one.
 const SHORT_BLOCK_BYTES: usize = BLOCK_BYTES / 4;

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::block::{BLOCK_BYTES, Block, Entry, find, halves, separator};
-use super::map::KeyBounds;
 use super::table::{ALL, Table, TableBuilder};
 use super::tests::Random;
 use super::varint;
+use crate::keys::KeyBounds;
 
 #[test]
 fn integers_survive_packing() {

@@ -86,6 +86,19 @@ impl<'a> Leaf<'a> {
         (0..self.len()).map(move |at| self.record(at))
     }
 
+    /// The number of the first record at a position or after it; that of the first record that can't be read, if that is before.
+    pub(crate) fn first_from(self, position: Position) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.position(middle) {
+                Some(found) if found < position => low = middle + 1,
+                Some(_) | None => high = middle,
+            }
+        }
+        low
+    }
+
     /// The number of the record at a position. Guesses its place from the revisions at hand, since a leaf mostly holds
     /// neighbouring ones, and halves what is left after each guess, so that it takes at most logarithmic time.
     pub(crate) fn find(self, position: Position) -> Option<usize> {

@@ -17,7 +17,7 @@ mod walk;
 
 pub(crate) use branch::LeafRef;
 pub(crate) use leaf::{Fit, Leaf, LeafBuilder, capacity, damaged};
-pub(crate) use read::{Bytes, Located, Parts, Source, Stored, View, with_contents, with_key};
+pub(crate) use read::{Bytes, Located, Parts, Source, Stored, View, stored, with_contents, with_key};
 pub(crate) use record::{Body, Chain, Record, SystemRecord};
 pub(crate) use tree::Tree;
 pub(crate) use walk::walk;
@@ -178,6 +178,30 @@ impl Records {
             return Ok(Room::LongValue(overflow::store(pager, &[value])?));
         }
         Ok(Room::LongKey(overflow::store(pager, &[key, value])?))
+    }
+
+    /// Writes bytes that are no record's to overflow pages, on a chain short enough for a meta slot.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails or has no room; nothing has changed then.
+    pub(crate) fn store_apart<S: Storage>(pager: &mut Pager<S>, bytes: &[u8]) -> Result<Chain> {
+        overflow::store_within(pager, &[bytes], 2)
+    }
+
+    /// What [`Records::store_apart`] wrote.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if a page is damaged, [`Error::Storage`] if it can't be read.
+    pub(crate) fn load_apart<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Arc<[u8]>> {
+        overflow::load(pages, chain)
+    }
+
+    /// The pages of what [`Records::store_apart`] wrote.
+    ///
+    /// # Errors
+    /// Those of reading a list of pages.
+    pub(crate) fn pages_apart<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Vec<PageId>> {
+        overflow::all_pages(pages, chain)
     }
 
     /// Gives back what [`Records::make_room`] wrote.

@@ -35,6 +35,15 @@ fn max_extents(page_bytes: usize) -> usize {
 /// # Errors
 /// [`Error::Storage`] if the storage fails or has no room; the pages are given back then.
 pub(super) fn store<S: Storage>(pager: &mut Pager<S>, parts: &[&[u8]]) -> Result<Chain> {
+    let most = max_extents(pager.page_bytes());
+    store_within(pager, parts, most)
+}
+
+/// The same, with at most so many extents in the chain itself.
+///
+/// # Errors
+/// As [`store`].
+pub(super) fn store_within<S: Storage>(pager: &mut Pager<S>, parts: &[&[u8]], most: usize) -> Result<Chain> {
     let mut bytes = parts.concat();
     let mut done: Vec<Extent> = Vec::new();
     let mut depth = 0;
@@ -48,7 +57,7 @@ pub(super) fn store<S: Storage>(pager: &mut Pager<S>, parts: &[&[u8]]) -> Result
             return Err(error);
         }
         let extents = done.get(from..).unwrap_or(&[]);
-        if extents.len() <= max_extents(pager.page_bytes()) {
+        if extents.len() <= most {
             let len = u32::try_from(len).unwrap_or(u32::MAX);
             return Ok(Chain { depth, len, extents: extents.to_vec() });
         }

@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Range;
+use core::ops::{ControlFlow, Range};
 
 use super::leaf::{Leaf, damaged};
 use super::overflow;
@@ -24,6 +24,11 @@ pub(crate) struct Bytes {
 impl Bytes {
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.whole.get(self.range.start as usize..self.range.end as usize).unwrap_or(&[])
+    }
+
+    /// Makes them none, and lets go of nothing: the whole stays in memory as long as these do.
+    pub(crate) fn clear(&mut self) {
+        self.range = 0..0;
     }
 
     fn part(whole: &Arc<[u8]>, range: Range<usize>) -> Self {
@@ -49,9 +54,12 @@ pub(crate) enum Parts {
 pub(crate) struct Stored {
     pub(crate) key: Bytes,
     pub(crate) value: Bytes,
-    /// The main of the key's creation.
+    /// The main of the key's creation; 0 for a tombstone.
     pub(crate) created: u64,
+    /// 0 for a tombstone.
     pub(crate) version: u64,
+    /// The lease that the key is attached to, 0 for none.
+    pub(crate) lease: u64,
 }
 
 /// The records as they were at one moment. A clone costs O(1); nothing that happens later changes it.
@@ -184,7 +192,61 @@ impl<'a> Source<'a> {
             Parts::KeyAndValue => value,
             Parts::Key => Bytes::part(page, 0..0),
         };
-        Ok(Stored { key, value, created, version })
+        Ok(Stored { key, value, created, version, lease: record.body.lease() })
+    }
+
+    /// Calls `visit` for the record at a position, whatever it is, if it is there.
+    ///
+    /// # Errors
+    /// Those of `visit`, and [`Error::Corrupt`] if a page is damaged.
+    pub(crate) fn visit<S: Storage, T>(
+        &self,
+        pages: &Pages<S>,
+        position: Position,
+        visit: impl FnOnce(&Page, &Record<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let Located { page, number, .. } = self.locate(pages, position)?;
+        let leaf = Leaf::of(&page);
+        let Some(at) = leaf.find(position) else { return Ok(None) };
+        let record = leaf.record(at).map_err(damaged(number))?;
+        visit(&page, &record).map(Some)
+    }
+
+    /// Calls `visit` for every record from a position on, in the order of positions, with the page it stands on, until that says
+    /// to stop. Costs a search, and a page for every leaf that is visited.
+    ///
+    /// # Errors
+    /// Those of `visit`, and [`Error::Corrupt`] if a page is damaged.
+    pub(crate) fn for_each_from<S: Storage>(
+        &self,
+        pages: &Pages<S>,
+        from: Position,
+        mut visit: impl FnMut(&Page, &Record<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let mut visit_page = |page: &Page, number: u32| -> Result<ControlFlow<()>> {
+            let leaf = Leaf::of(page);
+            for at in leaf.first_from(from)..leaf.len() {
+                let record = leaf.record(at).map_err(damaged(number))?;
+                if visit(page, &record)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        let mut next = self.tree.find(from).or_else(|| self.tree.after(from));
+        while let Some(leaf) = next {
+            if visit_page(&pages.load(leaf.place, PageKind::Leaf)?, leaf.place.page)?.is_break() {
+                return Ok(());
+            }
+            next = self.tree.after(leaf.first);
+        }
+        let waiting = self.full.iter().map(|leaf| &leaf.page).chain(self.open.map(|(_, page)| page));
+        for page in waiting {
+            if visit_page(page, 0)?.is_break() {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Calls `visit` for every record in the order of positions.
@@ -209,6 +271,16 @@ impl<'a> Source<'a> {
         self.full.iter().try_for_each(|leaf| visit_page(&leaf.page, 0))?;
         self.open.map_or(Ok(()), |(_, page)| visit_page(page, 0))
     }
+}
+
+/// A record as it stands on a page, whatever it is.
+///
+/// # Errors
+/// [`Error::Corrupt`] if its overflow pages are damaged.
+pub(crate) fn stored<S: Storage>(pages: &Pages<S>, page: &Page, record: &Record<'_>) -> Result<Stored> {
+    let (version, created) = record.body.generation(record.position.main).unwrap_or((0, 0));
+    let (key, value) = contents(pages, page, &record.body)?;
+    Ok(Stored { key, value, created, version, lease: record.body.lease() })
 }
 
 fn missing(position: Position, page: u32) -> Error {

@@ -70,6 +70,12 @@ pub(crate) enum Body<'a> {
 pub(crate) enum SystemRecord {
     /// A compaction to this revision was asked for.
     CompactionScheduled(u64),
+    /// A lease was granted.
+    LeaseGranted { id: u64, seconds: u64 },
+    /// A lease was revoked, or has ended. The tombstones of its keys are before this record, in the same commit.
+    LeaseRevoked { id: u64 },
+    /// A lease has its whole time before it again.
+    LeaseRenewed { id: u64 },
 }
 
 impl Chain {
@@ -193,6 +199,9 @@ mod tests {
         check(Body::LongKey { key_bytes: 9000, age: 0, version: 1, lease: 0, chain: chain.clone() });
         check(Body::LongTombstone { chain });
         check(Body::System(SystemRecord::CompactionScheduled(12)));
+        check(Body::System(SystemRecord::LeaseGranted { id: u64::MAX, seconds: 60 }));
+        check(Body::System(SystemRecord::LeaseRevoked { id: 7 }));
+        check(Body::System(SystemRecord::LeaseRenewed { id: 7 }));
     }
 
     #[test]

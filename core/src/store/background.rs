@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::leases::Ended;
 use super::open::RootState;
 use super::status::StepTimes;
 use super::{Options, Store};
@@ -10,7 +11,7 @@ use crate::compaction::{Auto, Job, Limits, Parts};
 use crate::error::{Error, Result};
 use crate::limits::{CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES};
 use crate::pager::{Checkpoint, Progress};
-use crate::records::Frozen;
+use crate::records::{Frozen, Records};
 use crate::revision::Revision;
 use crate::sabotage::sabotaged;
 use crate::scheduler::{Budget, Clock, Deadline, Next, Time};
@@ -83,7 +84,10 @@ impl<S: Storage> Store<S> {
 
     /// Whether anything is not yet durable, not yet compacted, or not yet checkpointed.
     fn has_background_work(&self) -> bool {
-        self.durable_revision != self.revision
+        self.is_unsynced()
+            || self.leases.is_waiting()
+            || self.leases.next().is_some()
+            || self.watchers.has_times()
             || !self.queue.is_empty()
             || self.background.checkpoint.is_some()
             || self.pager.pending_pages() > 0
@@ -107,7 +111,10 @@ impl<S: Storage> Store<S> {
     /// The most urgent unit of work.
     fn step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
         let now = deadline.now();
-        let flush = self.flush_if_due(now)?.earlier(self.compact_if_due(now)?);
+        let leases = self.lease_step(now)?;
+        let progress = self.watchers.look(now).map_or(Next::Idle, Next::At);
+        let times = leases.earlier(progress).earlier(self.compact_if_due(now)?);
+        let flush = self.flush_if_due(now)?.earlier(times);
         if self.background.checkpoint.is_some() {
             self.checkpoint_step()?;
             return Ok(Next::Now);
@@ -121,7 +128,7 @@ impl<S: Storage> Store<S> {
     }
 
     fn flush_if_due(&mut self, now: Time) -> Result<Next> {
-        if self.durable_revision == self.revision {
+        if !self.is_unsynced() {
             self.background.flush_at = None;
             return Ok(Next::Idle);
         }
@@ -131,6 +138,15 @@ impl<S: Storage> Store<S> {
         }
         self.flush()?;
         Ok(Next::Idle)
+    }
+
+    /// Ends one lease whose time is over.
+    fn lease_step(&mut self, now: Time) -> Result<Next> {
+        self.leases.look(now);
+        if self.end_due_lease(now)? == Ended::One {
+            return Ok(Next::Now);
+        }
+        Ok(self.leases.next().map_or(Next::Idle, |(time, _)| Next::At(time)))
     }
 
     /// Lets the policy of automatic compaction look at the revision.
@@ -157,12 +173,18 @@ impl<S: Storage> Store<S> {
         Ok(self.revision())
     }
 
+    /// Whether anything would be lost if the power went now.
+    fn is_unsynced(&self) -> bool {
+        self.durable_revision != self.revision || self.has_unsynced_system
+    }
+
     fn commit_and_sync(&mut self) -> Result<()> {
-        if self.records.has_uncommitted() || self.durable_revision != self.revision {
+        if self.records.has_uncommitted() || self.is_unsynced() {
             self.records.commit(&mut self.pager)?;
             self.pager.sync()?;
         }
         self.durable_revision = self.revision;
+        self.has_unsynced_system = false;
         self.background.flush_at = None;
         Ok(())
     }
@@ -211,15 +233,38 @@ impl<S: Storage> Store<S> {
 
     fn begin_checkpoint(&mut self, finishes: Option<u64>) -> Result<()> {
         self.commit_and_sync()?;
+        self.store_leases()?;
         let records = self.records.freeze(&mut self.pager)?;
         let pager = self.pager.begin_checkpoint()?;
         let root = RootState {
             records: None,
+            leases: self.system.clone(),
             revision: self.revision,
             scheduled: self.compacted,
             finished: if sabotaged!(FinishedTooEarly) { self.compacted } else { finishes.or(self.finished) },
         };
         self.background.checkpoint = Some(Running { pager, records, root, finishes });
+        Ok(())
+    }
+
+    /// Writes the leases to pages of their own, if there is anything about them that the last checkpoint does not know.
+    fn store_leases(&mut self) -> Result<()> {
+        if !self.leases.has_changed() {
+            return Ok(());
+        }
+        let before = self.system.take();
+        if let Some(chain) = &before {
+            for page in Records::pages_apart(self.pager.pages(), chain)? {
+                self.pager.free(page);
+            }
+        }
+        let kept = self.leases.keep();
+        if !kept.is_empty() {
+            let Ok(bytes) = postcard::to_allocvec(&kept) else {
+                unreachable!("a vector takes any number of bytes")
+            };
+            self.system = Some(Records::store_apart(&mut self.pager, &bytes)?);
+        }
         Ok(())
     }
 

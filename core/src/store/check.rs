@@ -1,6 +1,6 @@
 //! The whole-store check: every page, every record, and everything in memory against them.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,7 +14,7 @@ use crate::revision::Position;
 use crate::storage::Storage;
 
 /// What the records say: position and change of each, by key.
-type Histories = alloc::collections::BTreeMap<Vec<u8>, Vec<(Position, Change)>>;
+type Histories = BTreeMap<Vec<u8>, Vec<(Position, Change)>>;
 
 impl<S: Storage> Store<S> {
     /// Reads the whole store and compares it with what is in memory: every page's checksum and its place (reachable,
@@ -33,6 +33,11 @@ impl<S: Storage> Store<S> {
         reachable.extend(self.records.tree().leaves().map(|leaf| PageId::new(leaf.place.page)));
         reachable.extend(self.records.open_page());
         reachable.extend(self.records.full_pages());
+        if let Some(chain) = &self.system {
+            Records::load_apart(self.pager.pages(), chain)?;
+            reachable.extend(Records::pages_apart(self.pager.pages(), chain)?);
+        }
+        let mut attached = BTreeMap::new();
         let mut histories = Histories::new();
         let mut records = 0;
         self.records.source().for_each(self.pager.pages(), |record, _page| {
@@ -40,6 +45,10 @@ impl<S: Storage> Store<S> {
             if !matches!(record.body, Body::System(_)) {
                 records += 1;
                 let key = with_key(self.pager.pages(), &record.body, <[u8]>::to_vec)?;
+                match record.body.lease() {
+                    0 => attached.remove(&key),
+                    lease => attached.insert(key.clone(), lease),
+                };
                 let change = match record.body.generation(record.position.main) {
                     Some(_) => Change::Put,
                     None => Change::Tombstone,
@@ -48,6 +57,8 @@ impl<S: Storage> Store<S> {
             }
             Ok(())
         })?;
+        self.leases.check(&attached).map_err(|what| broken(what.into()))?;
+        self.watchers.check().map_err(|what| broken(what.into()))?;
         self.check_index(&histories).map_err(broken)?;
         self.check_dead(&histories).map_err(broken)?;
         if records != self.record_count {

@@ -3,8 +3,8 @@
 use super::{CompactionProgress, Store};
 use crate::compaction::{Auto, AutoCompaction};
 use crate::error::{Error, Result};
-use crate::records::{Body, Record, SystemRecord};
-use crate::revision::{Position, Revision};
+use crate::records::SystemRecord;
+use crate::revision::Revision;
 use crate::storage::Storage;
 
 /// A compaction that was asked for.
@@ -35,14 +35,7 @@ impl<S: Storage> Store<S> {
             return Err(Error::FutureRevision { requested: revision, current: self.revision() });
         }
         self.writable()?;
-        // The engine's own records take positions after the revision's last change and no revision of their own.
-        let last = self.records.last();
-        let position = Position::new(
-            self.revision,
-            if last.main == self.revision { last.sub.saturating_add(1) } else { 0 },
-        );
-        let body = Body::System(SystemRecord::CompactionScheduled(revision.get()));
-        self.records.append(&Record { position, body });
+        self.append_system(SystemRecord::CompactionScheduled(revision.get()))?;
         self.compacted = Some(revision.get());
         self.flush()?;
         self.queue.push_back(revision.get());

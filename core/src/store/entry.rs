@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::lease::LeaseId;
 use crate::records::{Bytes, Stored};
 use crate::revision::{Position, Revision};
 
@@ -16,6 +17,7 @@ pub struct Entry {
     create_revision: Revision,
     mod_revision: Revision,
     version: u64,
+    lease: u64,
 }
 
 impl Entry {
@@ -27,6 +29,7 @@ impl Entry {
             create_revision: Revision::new(stored.created),
             mod_revision: Revision::new(position.main),
             version: stored.version,
+            lease: stored.lease,
         }
     }
 
@@ -59,11 +62,21 @@ impl Entry {
     pub fn version(&self) -> u64 {
         self.version
     }
+
+    /// The lease that the key is attached to.
+    #[must_use]
+    pub fn lease(&self) -> Option<LeaseId> {
+        LeaseId::new(self.lease)
+    }
+
+    pub(super) fn drop_value(&mut self) {
+        self.value.clear();
+    }
 }
 
 impl PartialEq for Entry {
     fn eq(&self, other: &Self) -> bool {
-        let numbers = |entry: &Self| (entry.create_revision, entry.mod_revision, entry.version);
+        let numbers = |entry: &Self| (entry.create_revision, entry.mod_revision, entry.version, entry.lease);
         self.key() == other.key() && self.value() == other.value() && numbers(self) == numbers(other)
     }
 }
@@ -78,6 +91,7 @@ impl fmt::Debug for Entry {
             .field("create_revision", &self.create_revision.get())
             .field("mod_revision", &self.mod_revision.get())
             .field("version", &self.version)
+            .field("lease", &self.lease)
             .finish()
     }
 }
@@ -85,10 +99,12 @@ impl fmt::Debug for Entry {
 /// What a range answers when it is collected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RangeResult {
-    /// The entries, in key order.
+    /// The entries, in key order unless another was asked for.
     pub entries: Vec<Entry>,
     /// Whether the limit left entries out.
     pub more: bool,
+    /// How many keys there are, whatever the limit and the bounds on revisions, if that was asked for.
+    pub count: Option<u64>,
     /// The store's current revision, whatever revision was read.
     pub revision: Revision,
 }

@@ -6,7 +6,7 @@ use crc::{CRC_32_ISCSI, Crc, Digest};
 
 use super::Store;
 use crate::error::Result;
-use crate::index::KeyBounds;
+use crate::keys::KeyBounds;
 use crate::records::{Body, Record, with_contents};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;

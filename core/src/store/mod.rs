@@ -9,9 +9,13 @@ mod check;
 mod compact;
 mod entry;
 mod hash;
-mod keys;
+mod intervals;
+mod leases;
 mod open;
 mod options;
+mod put;
+mod quota;
+mod read;
 mod reader;
 mod rebuild;
 mod snapshot;
@@ -20,19 +24,23 @@ mod status;
 mod tests;
 mod txn;
 mod txn_types;
+mod watch;
 mod write;
 mod writer;
 
 pub use compact::Compaction;
 pub use entry::{Entry, RangeResult};
 pub use hash::HashKv;
-pub use keys::Keys;
+pub use leases::{Lease, Revoked};
 pub use options::{Durability, Options};
+pub use put::{Delete, Put};
+pub use read::{Order, Read, SortBy};
 pub use reader::{RangeIter, RangeRequest};
 pub use snapshot::Snapshot;
 pub use status::{CheckReport, CompactionProgress, Status};
 pub use txn::Txn;
-pub use txn_types::{Compare, CompareNumber, CompareValue, Op, OpOutcome, ReadOp, TxnOutcome};
+pub use txn_types::{Compare, CompareNumber, CompareValue, Op, OpOutcome, Transaction, TxnOutcome};
+pub use watch::{Event, Previous, WatchBatch, WatchRequest, Watched, Watcher};
 pub use write::{Deleted, Written};
 pub use writer::Writer;
 
@@ -44,11 +52,14 @@ use background::Background;
 use crate::compaction::DeadList;
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::keys::Keys;
+use crate::lease::Leases;
 use crate::pager::Pager;
-use crate::records::Records;
+use crate::records::{Chain, Records};
 use crate::revision::Revision;
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
+use crate::watch::Watchers;
 use reader::Reader;
 
 /// A multi-version key-value store.
@@ -76,6 +87,7 @@ use reader::Reader;
 /// Invariants, all of them checked by [`Store::check`]:
 /// - the index names exactly the records that are not dead by the compacted revision, and they are where it says;
 /// - the dead list and the running compaction's batch are exactly the records that have died and are not removed;
+/// - the keys attached to leases are those whose newest records say so;
 /// - every page is exactly one of reachable, pending and free.
 pub struct Store<S: Storage> {
     options: Options,
@@ -96,6 +108,14 @@ pub struct Store<S: Storage> {
     /// Compactions that are asked for and not finished, oldest first; the first may be under way.
     queue: VecDeque<u64>,
     background: Background,
+    leases: Leases,
+    /// Where the last checkpoint has written the leases; `None` if there were none.
+    system: Option<Chain>,
+    /// A record of the engine's own, which takes no revision, may not be durable yet.
+    has_unsynced_system: bool,
+    watchers: Watchers,
+    /// What the write needed that the quota did not allow, until one is allowed again.
+    refused_bytes: Option<u64>,
     /// Why the store refuses to write: what the storage said.
     failed: Option<String>,
 }
@@ -149,7 +169,15 @@ impl<S: Storage> Store<S> {
 
     /// Keys in order, with their newest values or those of an earlier revision; see [`RangeRequest`].
     pub fn range(&self, keys: impl Into<Keys>) -> RangeRequest<'_, S> {
-        RangeRequest::new(self.reader(), keys.into(), None)
+        RangeRequest::new(self.reader(), Read::new(keys))
+    }
+
+    /// The same, described apart.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`], [`Error::Compacted`], [`Error::FutureRevision`], [`Error::Corrupt`], [`Error::Storage`].
+    pub fn read(&self, read: &Read) -> Result<RangeResult> {
+        RangeRequest::new(self.reader(), read.clone()).collect()
     }
 
     /// The store as it is now. Costs O(1).
@@ -187,7 +215,11 @@ impl<S: Storage> Store<S> {
             dead_records: (self.dead.len() + waiting) as u64,
             page_bytes,
             file_bytes: self.pager.pages().storage_bytes()?,
-            used_bytes: (u64::from(self.pager.file_pages()) - free_pages) * page_bytes as u64,
+            used_bytes: self.used_bytes(),
+            quota_bytes: self.options.quota_bytes,
+            is_out_of_space: self.is_out_of_space(),
+            leases: self.leases.len() as u64,
+            watchers: self.watchers.len() as u64,
             free_pages,
             pending_pages: self.pager.pending_pages() as u64,
             snapshots: self.pager.snapshots() as u64,
@@ -204,6 +236,7 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`Error::Storage`], [`Error::WritesRefused`].
     pub fn close(mut self) -> Result<Option<S>> {
+        self.leases.note_time();
         self.checkpoint()?;
         Ok(self.pager.into_storage())
     }

@@ -1,9 +1,10 @@
 //! Opening a store: the last checkpoint, then the log, then the index from the records.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,31 +13,52 @@ use super::{Options, Store};
 use crate::compaction::DeadList;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
+use crate::lease::{Kept, LeaseId, Leases};
+use crate::limits::{MAX_LEASE_SECONDS, MIN_LEASE_SECONDS};
 use crate::pager::{Bitmap, MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed, Unproven};
-use crate::records::{Body, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
+use crate::records::{Body, Chain, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
+use crate::watch::Watchers;
 
 /// What a checkpoint remembers of the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RootState {
     pub(crate) records: Option<RecordsRoot>,
     pub(crate) revision: u64,
     pub(crate) scheduled: Option<u64>,
     pub(crate) finished: Option<u64>,
+    /// Where the leases are; `None` if there are none.
+    pub(crate) leases: Option<Chain>,
+}
+
+/// What every root says. What follows it in the meta slot says where the leases are, if there are any.
+#[derive(Serialize, Deserialize)]
+struct RootStart {
+    records: Option<RecordsRoot>,
+    revision: u64,
+    scheduled: Option<u64>,
+    finished: Option<u64>,
 }
 
 impl RootState {
     /// The state of a store that nothing was written to.
     pub(crate) const fn new() -> Self {
-        Self { records: None, revision: Revision::FIRST.get(), scheduled: None, finished: None }
+        Self { records: None, revision: Revision::FIRST.get(), scheduled: None, finished: None, leases: None }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let Ok(bytes) = postcard::to_allocvec(self) else {
-            unreachable!("a vector takes any number of bytes")
-        };
+        let Self { records, revision, scheduled, finished, leases } = self;
+        let (records, scheduled, finished) = (*records, *scheduled, *finished);
+        let start = RootStart { records, revision: *revision, scheduled, finished };
+        let bytes = postcard::to_allocvec(&start).and_then(|mut bytes| {
+            if let Some(leases) = leases {
+                bytes.extend(postcard::to_allocvec(leases)?);
+            }
+            Ok(bytes)
+        });
+        let Ok(bytes) = bytes else { unreachable!("a vector takes any number of bytes") };
         assert!(bytes.len() <= MAX_ROOT_BYTES, "the root state fits a meta slot");
         bytes
     }
@@ -45,8 +67,12 @@ impl RootState {
     /// [`Error::Corrupt`] if these bytes are no root.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let corrupt = |what: String| Error::corrupt(0, PageKind::Meta, what);
-        let root: Self = postcard::from_bytes(bytes)
-            .map_err(|error| corrupt(format!("the root can't be read: {error}")))?;
+        let unreadable = |error: postcard::Error| corrupt(format!("the root can't be read: {error}"));
+        let (start, rest) = postcard::take_from_bytes::<RootStart>(bytes).map_err(unreadable)?;
+        let leases =
+            if rest.is_empty() { None } else { Some(postcard::from_bytes(rest).map_err(unreadable)?) };
+        let RootStart { records, revision, scheduled, finished } = start;
+        let root = Self { records, revision, scheduled, finished, leases };
         let possible = Revision::FIRST.get()..=Revision::LAST.get();
         let is_history = possible.contains(&root.revision)
             && root.scheduled <= Some(root.revision)
@@ -63,6 +89,9 @@ struct Opening<S> {
     revision: u64,
     scheduled: Option<u64>,
     finished: Option<u64>,
+    leases: Leases,
+    /// Where the leases of the checkpoint are.
+    system: Option<Chain>,
 }
 
 impl<S: Storage> Store<S> {
@@ -113,8 +142,9 @@ impl<S: Storage> Opening<S> {
         records.open_page().into_iter().for_each(|page| {
             pager.claim(page);
         });
-        let RootState { revision, scheduled, finished, .. } = root;
-        Ok(Self { pager, records, revision, scheduled, finished })
+        let RootState { revision, scheduled, finished, leases: system, .. } = root;
+        let leases = load_leases(&pager, system.as_ref())?;
+        Ok(Self { pager, records, revision, scheduled, finished, leases, system })
     }
 
     /// Takes up the commits after the checkpoint, as far as they are whole.
@@ -167,10 +197,34 @@ impl<S: Storage> Opening<S> {
     fn take_system_records(&mut self, replayed: &Replayed) -> Result<()> {
         for record in Leaf::of(&replayed.page).records() {
             let record = record.map_err(damaged(replayed.place.page))?;
-            if let Body::System(SystemRecord::CompactionScheduled(revision)) = record.body
-                && !sabotaged!(ScheduledForgotten)
-            {
-                self.scheduled = self.scheduled.max(Some(revision));
+            let Body::System(system) = record.body else { continue };
+            // A page that is a longer version of another repeats its records.
+            if record.position > self.records.last() {
+                self.take_system_record(system)
+                    .map_err(|what| Error::corrupt(replayed.place.page, PageKind::Leaf, what))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// Says in words what can't be.
+    fn take_system_record(&mut self, record: SystemRecord) -> core::result::Result<(), &'static str> {
+        const IMPOSSIBLE: &str = "a lease has an impossible number or time";
+        match record {
+            SystemRecord::CompactionScheduled(revision) => {
+                if !sabotaged!(ScheduledForgotten) {
+                    self.scheduled = self.scheduled.max(Some(revision));
+                }
+            }
+            SystemRecord::LeaseGranted { id, seconds } => {
+                let is_possible = (MIN_LEASE_SECONDS..=MAX_LEASE_SECONDS).contains(&seconds);
+                let id = LeaseId::new(id).filter(|_| is_possible).ok_or(IMPOSSIBLE)?;
+                self.leases.grant(id, seconds, Duration::from_secs(seconds));
+            }
+            SystemRecord::LeaseRevoked { id } => self.leases.remove(LeaseId::new(id).ok_or(IMPOSSIBLE)?),
+            SystemRecord::LeaseRenewed { id } => {
+                self.leases.renew(LeaseId::new(id).ok_or(IMPOSSIBLE)?);
             }
         }
         Ok(())
@@ -190,10 +244,15 @@ impl<S: Storage> Opening<S> {
         if let Some(page) = self.records.open_page() {
             reached.add(&self.pager, page, PageKind::Leaf)?;
         }
+        if let Some(chain) = &self.system {
+            for page in Records::pages_apart(self.pager.pages(), chain)? {
+                reached.add(&self.pager, page, PageKind::Overflow)?;
+            }
+        }
         Ok(reached)
     }
 
-    fn finish(self, options: Options) -> Result<Store<S>> {
+    fn finish(mut self, options: Options) -> Result<Store<S>> {
         let mut reached = self.check_pages()?;
         for page in self.pager.own_pages() {
             reached.add(&self.pager, page, PageKind::Freelist)?;
@@ -206,6 +265,17 @@ impl<S: Storage> Opening<S> {
         if self.scheduled > Some(revision) {
             let what = format!("a compaction to {:?} was scheduled at revision {revision}", self.scheduled);
             return Err(Error::corrupt(0, PageKind::Meta, what));
+        }
+        for (key, lease) in &loaded.attached {
+            let id = LeaseId::new(*lease).filter(|id| self.leases.has(*id));
+            let id = id.ok_or_else(|| {
+                Error::corrupt(
+                    0,
+                    PageKind::Meta,
+                    format!("a key has the lease {lease}, which does not exist"),
+                )
+            })?;
+            self.leases.attach(key, Some(id));
         }
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         Ok(Store {
@@ -220,6 +290,11 @@ impl<S: Storage> Opening<S> {
             record_count: loaded.records,
             queue: VecDeque::from_iter(unfinished),
             background: Background::new(&options),
+            leases: self.leases,
+            system: self.system,
+            has_unsynced_system: false,
+            watchers: Watchers::default(),
+            refused_bytes: None,
             options,
             failed: None,
         })
@@ -249,17 +324,29 @@ impl Reached {
 }
 
 /// What the records say.
+#[derive(Default)]
 struct LoadedIndex {
     index: Index,
     dead: DeadList,
     newest: u64,
     records: u64,
+    /// The keys whose newest records name a lease, with its number.
+    attached: BTreeMap<Vec<u8>, u64>,
+}
+
+/// The leases that a checkpoint remembers.
+fn load_leases<S: Storage>(pager: &Pager<S>, chain: Option<&Chain>) -> Result<Leases> {
+    let Some(chain) = chain else { return Ok(Leases::default()) };
+    let damaged = |what: String| Error::corrupt(chain.first_page(), PageKind::Overflow, what);
+    let bytes = Records::load_apart(pager.pages(), chain)?;
+    let kept: Vec<Kept> = postcard::from_bytes(&bytes)
+        .map_err(|error| damaged(format!("the leases can't be read: {error}")))?;
+    Leases::restore(&kept).map_err(|what| damaged(what.into()))
 }
 
 fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reached) -> Result<LoadedIndex> {
     let mut builder = IndexBuilder::default();
-    let mut loaded =
-        LoadedIndex { index: Index::default(), dead: DeadList::default(), newest: 0, records: 0 };
+    let mut loaded = LoadedIndex::default();
     records.source().for_each(pager.pages(), |record, page| {
         if matches!(record.body, Body::System(_)) {
             return Ok(());
@@ -272,7 +359,11 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reac
         for page in Records::overflow_pages(pager.pages(), &record.body)? {
             reached.add(pager, page, PageKind::Overflow)?;
         }
-        let pushed = with_key(pager.pages(), &record.body, |key| push(&mut builder, key, record))?;
+        let attached = &mut loaded.attached;
+        let pushed = with_key(pager.pages(), &record.body, |key| {
+            note_lease(attached, key, record.body.lease());
+            push(&mut builder, key, record)
+        })?;
         let replaced = pushed.map_err(|what| Error::corrupt(page, PageKind::Leaf, what))?;
         if let Some(replaced) = replaced {
             loaded.dead.push(replaced, record.position.main);
@@ -284,6 +375,14 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reac
     })?;
     loaded.index = builder.finish();
     Ok(loaded)
+}
+
+fn note_lease(attached: &mut BTreeMap<Vec<u8>, u64>, key: &[u8], lease: u64) {
+    if lease != 0 {
+        attached.insert(key.to_vec(), lease);
+    } else if !attached.is_empty() {
+        attached.remove(key);
+    }
 }
 
 fn push(

@@ -50,6 +50,10 @@ pub struct Options {
     pub max_value_bytes: usize,
     /// Operations in one branch of a transaction at most.
     pub max_txn_ops: usize,
+    /// How many bytes of pages may be in use: a put, a transaction with puts or a grant of a lease that may need more is refused with
+    /// [`Error::NoSpace`], while reads, deletes and compaction go on. `None` sets no bound;
+    /// [`Store::set_quota`](crate::Store::set_quota) changes it later.
+    pub quota_bytes: Option<u64>,
     /// A random number that tells a new store from every other, so that no page of one verifies in another. `None` takes one from
     /// the operating system where there is `std`; a host without one should give it.
     pub store_id: Option<u64>,
@@ -68,6 +72,7 @@ impl Default for Options {
             max_key_bytes: limits::DEFAULT_MAX_KEY_BYTES,
             max_value_bytes: limits::DEFAULT_MAX_VALUE_BYTES,
             max_txn_ops: limits::DEFAULT_MAX_TXN_OPS,
+            quota_bytes: None,
             store_id: None,
         }
     }

@@ -4,10 +4,11 @@ use alloc::sync::Arc;
 
 use super::Store;
 use super::entry::Entry;
-use super::keys::Keys;
+use super::read::Read;
 use super::reader::{RangeRequest, Reader};
 use crate::error::Result;
 use crate::index::Index;
+use crate::keys::Keys;
 use crate::pager::{Hold, Pages};
 use crate::records::View;
 use crate::revision::Revision;
@@ -90,6 +91,6 @@ impl<S: Storage> Snapshot<S> {
 
     /// The keys that existed; see [`RangeRequest`].
     pub fn range(&self, keys: impl Into<Keys>) -> RangeRequest<'_, S> {
-        RangeRequest::new(self.reader(), keys.into(), Some(self.revision()))
+        RangeRequest::new(self.reader(), Read::new(keys).at(self.revision()))
     }
 }

@@ -30,6 +30,14 @@ pub struct Status {
     pub file_bytes: u64,
     /// Bytes of pages that are in use: reachable now, or pending.
     pub used_bytes: u64,
+    /// How many bytes may be in use, if that is bounded.
+    pub quota_bytes: Option<u64>,
+    /// The last write that was refused for the quota would still be.
+    pub is_out_of_space: bool,
+    /// Leases that have not ended.
+    pub leases: u64,
+    /// Watchers that were not cancelled.
+    pub watchers: u64,
     /// Pages that the next write may use.
     pub free_pages: u64,
     /// Pages freed that a checkpoint or a snapshot still holds.

@@ -1,17 +1,27 @@
 //! Transactions: compares, then one of two branches, all of it or nothing.
+//!
+//! 1. What the transaction says is checked as a whole, both branches and the transactions within it: sizes, keys, and that no key is
+//!    changed twice.
+//! 2. The conditions are evaluated, those of the transactions within it too, all on the state before it. What is left is the path
+//!    that is taken.
+//! 3. What the path needs is checked on that state: revisions, leases, keys whose value is to be kept, room for values.
+//! 4. The path runs, and can't fail any more but by the storage.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use super::Store;
 use super::entry::Entry;
-use super::keys::Keys;
+use super::intervals::check_changes;
 use super::options::Durability;
+use super::put::Delete;
+use super::read::Read;
 use super::reader::RangeRequest;
-use super::txn_types::{Compare, Op, OpOutcome, ReadOp, Target, TxnOutcome};
-use super::write::{Ready, Writing};
+use super::txn_types::{Compare, Op, OpOutcome, Target, Transaction, TxnOutcome};
+use super::write::{Deleted, ReadyPut, Writing, Written};
 use crate::error::{Error, Result};
-use crate::records::Records;
+use crate::lease::LeaseId;
+use crate::limits::MAX_TXN_DEPTH;
 use crate::revision::Revision;
 use crate::storage::Storage;
 
@@ -33,96 +43,127 @@ use crate::storage::Storage;
 pub struct Txn<'a, S: Storage> {
     store: &'a mut Store<S>,
     durability: Durability,
-    compares: Vec<Compare>,
-    then: Vec<Op>,
-    otherwise: Vec<Op>,
+    transaction: Transaction,
 }
 
 impl<'a, S: Storage> Txn<'a, S> {
     pub(super) fn new(store: &'a mut Store<S>, durability: Durability) -> Self {
-        Self { store, durability, compares: Vec::new(), then: Vec::new(), otherwise: Vec::new() }
+        Self { store, durability, transaction: Transaction::new() }
     }
 
-    /// Adds a condition. All conditions see the state before the transaction.
+    /// As [`Transaction::when`].
     pub fn when(mut self, compare: Compare) -> Self {
-        self.compares.push(compare);
+        self.transaction = self.transaction.when(compare);
         self
     }
 
-    /// Adds operations to run if every condition holds.
+    /// As [`Transaction::then`].
     pub fn then(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
-        self.then.extend(ops);
+        self.transaction = self.transaction.then(ops);
         self
     }
 
-    /// Adds operations to run if a condition does not hold.
+    /// As [`Transaction::otherwise`].
     pub fn otherwise(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
-        self.otherwise.extend(ops);
+        self.transaction = self.transaction.otherwise(ops);
         self
     }
 
-    /// Runs the transaction: all of the branch happens, under one revision, or nothing does.
+    /// As [`Store::commit`].
     ///
     /// # Errors
-    /// [`Error::EmptyKey`], [`Error::KeyTooLarge`], [`Error::ValueTooLarge`], [`Error::TooManyOperations`],
-    /// [`Error::DuplicateKey`], [`Error::Compacted`], [`Error::FutureRevision`], [`Error::Corrupt`] with nothing changed;
-    /// [`Error::Storage`] if the storage fails, after which the store refuses to write.
+    /// As [`Store::commit`].
     pub fn commit(self) -> Result<TxnOutcome> {
-        let Self { store, durability, compares, then, otherwise } = self;
-        store.check_sizes(&[compares.len(), then.len(), otherwise.len()])?;
-        compares.iter().try_for_each(|compare| store.check_keys(&compare.keys))?;
-        store.check_branch(&then)?;
-        store.check_branch(&otherwise)?;
-        let succeeded = store.all_hold(&compares)?;
-        let branch = if succeeded { then } else { otherwise };
-        store.check_revisions(&branch)?;
-        let outcomes = store.run_branch(&branch, durability)?;
-        Ok(TxnOutcome { succeeded, revision: store.revision(), outcomes })
+        self.store.commit_with(self.durability, &self.transaction)
+    }
+}
+
+/// The branch of a transaction whose turn it is, and those of the transactions within it.
+struct Path<'a> {
+    succeeded: bool,
+    steps: Vec<Step<'a>>,
+}
+
+/// One operation of a path.
+enum Step<'a> {
+    Op(&'a Op),
+    Txn(Path<'a>),
+}
+
+impl<'a> Path<'a> {
+    /// Calls `visit` for every operation that is no transaction itself, in order.
+    fn for_each(&self, visit: &mut impl FnMut(&'a Op) -> Result<()>) -> Result<()> {
+        self.steps.iter().try_for_each(|step| match step {
+            Step::Op(op) => visit(op),
+            Step::Txn(path) => path.for_each(visit),
+        })
+    }
+
+    fn writes(&self) -> bool {
+        self.steps.iter().any(|step| match step {
+            Step::Op(op) => !matches!(op, Op::Read(_)),
+            Step::Txn(path) => path.writes(),
+        })
     }
 }
 
 impl<S: Storage> Store<S> {
-    fn check_sizes(&self, sizes: &[usize]) -> Result<()> {
-        let limit = self.options.max_txn_ops;
-        match sizes.iter().copied().max() {
-            Some(operations) if operations > limit => Err(Error::TooManyOperations { operations, limit }),
-            Some(_) | None => Ok(()),
-        }
+    pub(super) fn commit_with(
+        &mut self,
+        durability: Durability,
+        transaction: &Transaction,
+    ) -> Result<TxnOutcome> {
+        self.check_shape(transaction, self.options.max_txn_ops, 0)?;
+        check_changes(&transaction.then)?;
+        check_changes(&transaction.otherwise)?;
+        self.check_quota(Self::txn_cost(transaction))?;
+        let path = self.path(transaction)?;
+        path.for_each(&mut |op| self.check_op(op))?;
+        let outcomes = self.run_path(&path, durability)?;
+        Ok(TxnOutcome { succeeded: path.succeeded, revision: self.revision(), outcomes })
     }
 
-    /// Checks what can be checked of a branch without running it.
-    fn check_branch(&self, branch: &[Op]) -> Result<()> {
-        let mut puts: Vec<&[u8]> = Vec::new();
-        let mut deletes: Vec<&Keys> = Vec::new();
-        for op in branch {
-            match op {
-                Op::Put { key, value } => {
-                    self.check_key(key)?;
-                    self.check_value(value)?;
-                    puts.push(key);
-                }
-                Op::Delete(keys) => {
-                    self.check_keys(keys)?;
-                    deletes.push(keys);
-                }
-                Op::Read(read) => self.check_keys(&read.keys)?,
+    /// Checks what can be checked of a transaction without looking at the store's content. As in etcd, a transaction within another one
+    /// may have so many operations as the outer one has left.
+    fn check_shape(&self, transaction: &Transaction, limit: usize, depth: usize) -> Result<()> {
+        let Transaction { compares, then, otherwise } = transaction;
+        let operations = compares.len().max(then.len()).max(otherwise.len());
+        if operations > limit {
+            return Err(Error::TooManyOperations { operations, limit });
+        }
+        if depth > MAX_TXN_DEPTH {
+            return Err(Error::TooManyOperations { operations: depth, limit: MAX_TXN_DEPTH });
+        }
+        compares.iter().try_for_each(|compare| self.check_keys(&compare.keys))?;
+        then.iter().chain(otherwise).try_for_each(|op| match op {
+            Op::Put(put) => {
+                self.check_key(put.view().key)?;
+                self.check_value(put.view().value.unwrap_or(&[]))
             }
-        }
-        puts.sort_unstable();
-        let twice = puts.array_windows().find(|[one, other]| one == other).map(|[one, _]| *one);
-        let deleted = || puts.iter().copied().find(|put| deletes.iter().any(|keys| keys.contains(put)));
-        match twice.or_else(deleted) {
-            Some(key) => Err(Error::DuplicateKey { key: key.to_vec() }),
-            None => Ok(()),
-        }
+            Op::Delete(delete) => self.check_keys(&delete.keys),
+            Op::Read(read) => self.check_keys(&read.keys),
+            Op::Txn(nested) => self.check_shape(nested, limit - operations, depth + 1),
+        })
     }
 
-    /// Checks the revisions that a branch reads at, as the state is now.
-    fn check_revisions(&self, branch: &[Op]) -> Result<()> {
-        branch.iter().try_for_each(|op| match op {
-            Op::Read(ReadOp { revision, .. }) => self.reader().check(*revision).map(|_| ()),
-            Op::Put { .. } | Op::Delete(_) => Ok(()),
-        })
+    /// The branches whose turn it is, as the state is now.
+    fn path<'a>(&self, transaction: &'a Transaction) -> Result<Path<'a>> {
+        let succeeded = self.all_hold(&transaction.compares)?;
+        let branch = if succeeded { &transaction.then } else { &transaction.otherwise };
+        let steps = branch.iter().map(|op| match op {
+            Op::Txn(nested) => self.path(nested).map(Step::Txn),
+            Op::Put(_) | Op::Delete(_) | Op::Read(_) => Ok(Step::Op(op)),
+        });
+        Ok(Path { succeeded, steps: steps.collect::<Result<_>>()? })
+    }
+
+    /// Checks what an operation needs of the state before the transaction.
+    fn check_op(&self, op: &Op) -> Result<()> {
+        match op {
+            Op::Read(read) => self.reader().check(read.revision).map(|_| ()),
+            Op::Put(put) => self.check_lease(&put.view()),
+            Op::Delete(_) | Op::Txn(_) => Ok(()),
+        }
     }
 
     fn all_hold(&self, compares: &[Compare]) -> Result<bool> {
@@ -136,7 +177,7 @@ impl<S: Storage> Store<S> {
 
     /// Whether a condition holds for all of its keys that exist; if none does, for a key that has zeros, as in etcd.
     fn holds(&self, compare: &Compare) -> Result<bool> {
-        let mut entries = RangeRequest::new(self.reader(), compare.keys.clone(), None).iter()?.peekable();
+        let mut entries = RangeRequest::new(self.reader(), Read::new(&compare.keys)).iter()?.peekable();
         if entries.peek().is_none() {
             return Ok(fulfils(None, compare));
         }
@@ -148,78 +189,88 @@ impl<S: Storage> Store<S> {
         Ok(true)
     }
 
-    fn run_branch(&mut self, branch: &[Op], durability: Durability) -> Result<Vec<OpOutcome>> {
-        let writes = branch.iter().any(|op| !matches!(op, Op::Read(_)));
-        if !writes {
-            return branch.iter().map(|op| self.read_op(op)).collect();
+    fn run_path(&mut self, path: &Path<'_>, durability: Durability) -> Result<Vec<OpOutcome>> {
+        let nothing_yet = Writing { main: self.revision, sub: 0 };
+        if !path.writes() {
+            return self.run_steps(path, &mut Vec::new().into_iter(), &mut { nothing_yet });
         }
         let mut writing = self.begin_write()?;
-        // A read that comes after a write can fail on a damaged page when half of the branch is done. It is tried before:
-        // the pages that it needs are those it reads again later, and what the branch itself wrote is in memory.
-        branch
-            .iter()
-            .filter(|op| matches!(op, Op::Read(_)))
-            .try_for_each(|op| self.read_op(op).map(|_| ()))?;
-        let ready = self.ready_puts(branch);
-        let mut ready = self.noting_failure(ready)?.into_iter();
-        let mut outcomes = Vec::with_capacity(branch.len());
-        for op in branch {
-            let outcome = match op {
-                Op::Put { .. } => {
-                    ready.next().map(|change| self.make(change, &mut writing)).map(|()| OpOutcome::Put)
-                }
-                Op::Delete(keys) => Some(OpOutcome::Deleted(self.delete_op(keys, &mut writing)?)),
-                Op::Read(_) => Some(self.read_in(op, writing)?),
-            };
-            outcomes.extend(outcome);
-        }
+        // A read that comes after a write can fail on a damaged page when half of the path is done. It is tried before:
+        // the pages that it needs are those it reads again later, and what the path itself wrote is in memory.
+        path.for_each(&mut |op| match op {
+            Op::Read(read) => self.read(read).map(|_| ()),
+            Op::Delete(delete) => self.previous_of(delete).map(|_| ()),
+            Op::Put(_) | Op::Txn(_) => Ok(()),
+        })?;
+        let mut ready = self.ready_puts(path)?.into_iter();
+        let outcomes = self.run_steps(path, &mut ready, &mut writing)?;
         self.end_write(writing, durability)?;
         Ok(outcomes)
     }
 
-    /// Room for every put of a branch, before the first of them is made.
-    fn ready_puts<'a>(&mut self, branch: &'a [Op]) -> Result<Vec<Ready<'a>>> {
-        let mut ready = Vec::new();
-        for op in branch {
-            let Op::Put { key, value } = op else { continue };
-            match Records::make_room(&mut self.pager, key, value) {
-                Ok(room) => ready.push(Ready::Put { key, value, room }),
-                Err(error) => {
-                    self.abandon(&ready)?;
-                    return Err(error);
-                }
+    /// Room for every put of a path, before the first of them is made.
+    fn ready_puts<'a>(&mut self, path: &Path<'a>) -> Result<Vec<ReadyPut<'a>>> {
+        let mut ready: Vec<ReadyPut<'a>> = Vec::new();
+        let done = path.for_each(&mut |op| {
+            if let Op::Put(put) = op {
+                ready.push(self.ready_put(put.view())?);
             }
+            Ok(())
+        });
+        if let Err(error) = done {
+            let changes: Vec<_> = ready.into_iter().map(|(change, _)| change).collect();
+            self.abandon(&changes)?;
+            return Err(error);
         }
         Ok(ready)
     }
 
-    fn delete_op(&mut self, keys: &Keys, writing: &mut Writing) -> Result<u64> {
-        let ready = self.ready_deletes(keys);
-        let ready = self.noting_failure(ready)?;
-        let deleted = ready.len() as u64;
-        ready.into_iter().for_each(|change| self.make(change, writing));
-        Ok(deleted)
-    }
-
-    fn read_op(&self, op: &Op) -> Result<OpOutcome> {
-        let Op::Read(ReadOp { keys, revision, limit }) = op else { return Ok(OpOutcome::Put) };
-        let request = RangeRequest::new(self.reader(), keys.clone(), *revision);
-        let request = match limit {
-            Some(limit) => request.limit(*limit),
-            None => request,
-        };
-        request.collect().map(OpOutcome::Read)
-    }
-
-    /// A read within a transaction that has changed something already: it sees those changes.
-    fn read_in(&mut self, op: &Op, writing: Writing) -> Result<OpOutcome> {
-        let before = self.revision;
-        if writing.sub > 0 {
-            self.revision = writing.main;
+    fn run_steps(
+        &mut self,
+        path: &Path<'_>,
+        ready: &mut alloc::vec::IntoIter<ReadyPut<'_>>,
+        writing: &mut Writing,
+    ) -> Result<Vec<OpOutcome>> {
+        let mut outcomes = Vec::with_capacity(path.steps.len());
+        for step in &path.steps {
+            let outcome = match step {
+                Step::Op(Op::Put(_)) => {
+                    let Some((change, previous)) = ready.next() else { continue };
+                    self.make(change, writing);
+                    OpOutcome::Put(Written { revision: self.seen_by(*writing), previous })
+                }
+                Step::Op(Op::Delete(delete)) => OpOutcome::Deleted(self.run_delete(delete, writing)?),
+                Step::Op(Op::Read(read)) => OpOutcome::Read(self.within(*writing, |store| store.read(read))?),
+                Step::Op(Op::Txn(_)) => continue,
+                Step::Txn(path) => {
+                    let outcomes = self.run_steps(path, ready, writing)?;
+                    let revision = self.seen_by(*writing);
+                    OpOutcome::Txn(TxnOutcome { succeeded: path.succeeded, revision, outcomes })
+                }
+            };
+            outcomes.push(outcome);
         }
-        let outcome = self.read_op(op);
+        Ok(outcomes)
+    }
+
+    fn run_delete(&mut self, delete: &Delete, writing: &mut Writing) -> Result<Deleted> {
+        let previous = self.within(*writing, |store| store.previous_of(delete))?;
+        let deleted = self.make_deletes(&delete.keys, writing)?;
+        Ok(Deleted { revision: self.seen_by(*writing), deleted, previous })
+    }
+
+    /// The revision as operations within a transaction see it.
+    fn seen_by(&self, writing: Writing) -> Revision {
+        if writing.sub > 0 { Revision::new(writing.main) } else { self.revision() }
+    }
+
+    /// Reads within a transaction that may have changed something already: what is read sees those changes.
+    fn within<T>(&mut self, writing: Writing, read: impl FnOnce(&Self) -> T) -> T {
+        let before = self.revision;
+        self.revision = self.seen_by(writing).get();
+        let answer = read(self);
         self.revision = before;
-        outcome
+        answer
     }
 }
 
@@ -230,6 +281,7 @@ fn fulfils(entry: Option<&Entry>, compare: &Compare) -> bool {
         Target::Version(version) => Some(entry.map_or(0, Entry::version).cmp(version)),
         Target::Create(revision) => Some(number(Entry::create_revision).cmp(revision)),
         Target::Mod(revision) => Some(number(Entry::mod_revision).cmp(revision)),
+        Target::Lease(lease) => Some(entry.and_then(Entry::lease).map_or(0, LeaseId::get).cmp(lease)),
         Target::Value(value) => entry.map(|entry| entry.value().cmp(value.as_slice())),
     };
     ordering.is_some_and(|ordering| compare.relation.holds(ordering))

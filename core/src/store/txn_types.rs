@@ -1,18 +1,23 @@
 //! What a transaction is made of: compares, operations, and their answers.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use super::entry::{Entry, RangeResult};
-use super::keys::Keys;
+use super::put::{Delete, Put};
+use super::read::Read;
+use super::write::{Deleted, Written};
+use crate::keys::Keys;
 use crate::revision::Revision;
 
-/// What of a key is compared. A key that does not exist has version, create and mod revision 0.
+/// What of a key is compared. A key that does not exist has version, create and mod revision, and lease 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Version(u64),
     Create(u64),
     Mod(u64),
+    Lease(u64),
     Value(Vec<u8>),
 }
 
@@ -36,7 +41,7 @@ impl Relation {
     }
 }
 
-/// One condition of a transaction: about the version, a revision or the value of a key, or of every key in an interval.
+/// One condition of a transaction: about the version, a revision, the lease or the value of a key, or of every key in an interval.
 ///
 /// ```
 /// use palimpsest_kv::Compare;
@@ -81,6 +86,11 @@ impl Compare {
     /// About the revision that last put the key; 0 if it does not exist.
     pub fn mod_revision(keys: impl Into<Keys>) -> CompareNumber {
         CompareNumber { keys: keys.into(), make: Target::Mod }
+    }
+
+    /// About the number of the lease that the key is attached to; 0 if there is none, or no such key.
+    pub fn lease(keys: impl Into<Keys>) -> CompareNumber {
+        CompareNumber { keys: keys.into(), make: Target::Lease }
     }
 
     /// About the value, as bytes. A key that does not exist fulfils no such condition, not even "differs from".
@@ -149,61 +159,118 @@ impl CompareValue {
     }
 }
 
-/// What is done with the keys of a read within a transaction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadOp {
-    pub(crate) keys: Keys,
-    pub(crate) revision: Option<Revision>,
-    pub(crate) limit: Option<usize>,
-}
-
 /// One operation of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Writes a value under a key.
-    Put {
-        /// The key.
-        key: Vec<u8>,
-        /// The value.
-        value: Vec<u8>,
-    },
+    Put(Put),
     /// Deletes keys.
-    Delete(Keys),
+    Delete(Delete),
     /// Reads keys; it sees what earlier operations of the same transaction wrote.
-    Read(ReadOp),
+    Read(Read),
+    /// A transaction within this one. Its conditions, too, see the state before the outermost one.
+    Txn(Box<Transaction>),
 }
 
 impl Op {
     /// Writes `value` under `key`.
     pub fn put(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        Self::Put { key: key.as_ref().to_vec(), value: value.as_ref().to_vec() }
+        Self::Put(Put::new(key, value))
     }
 
     /// Deletes one key or an interval.
     pub fn delete(keys: impl Into<Keys>) -> Self {
-        Self::Delete(keys.into())
+        Self::Delete(Delete::new(keys))
     }
 
     /// Reads one key or an interval.
     pub fn get(keys: impl Into<Keys>) -> Self {
-        Self::Read(ReadOp { keys: keys.into(), revision: None, limit: None })
-    }
-
-    /// Reads one key or an interval as of an earlier revision, at most `limit` entries.
-    pub fn read(keys: impl Into<Keys>, revision: Option<Revision>, limit: Option<usize>) -> Self {
-        Self::Read(ReadOp { keys: keys.into(), revision, limit })
+        Self::Read(Read::new(keys))
     }
 }
 
-/// What one operation of a transaction answered.
+impl From<Put> for Op {
+    fn from(put: Put) -> Self {
+        Self::Put(put)
+    }
+}
+
+impl From<Delete> for Op {
+    fn from(delete: Delete) -> Self {
+        Self::Delete(delete)
+    }
+}
+
+impl From<Read> for Op {
+    fn from(read: Read) -> Self {
+        Self::Read(read)
+    }
+}
+
+impl From<Transaction> for Op {
+    fn from(transaction: Transaction) -> Self {
+        Self::Txn(Box::new(transaction))
+    }
+}
+
+/// A transaction as plain data: conditions, what to do if they all hold, and what to do otherwise.
+///
+/// ```
+/// # use palimpsest_kv::{Compare, Op, Options, Store, Transaction, storage::MemoryStorage};
+/// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+/// let create = Transaction::new()
+///     .when(Compare::version("users/1").equals(0))
+///     .then([Op::put("users/1", "Ada")])
+///     .otherwise([Op::get("users/1")]);
+/// assert!(store.commit(&create)?.succeeded);
+/// assert!(!store.commit(&create)?.succeeded);
+/// # Ok::<(), palimpsest_kv::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "it only says what is to be done"]
+pub struct Transaction {
+    pub(crate) compares: Vec<Compare>,
+    pub(crate) then: Vec<Op>,
+    pub(crate) otherwise: Vec<Op>,
+}
+
+impl Transaction {
+    /// A transaction without conditions that does nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a condition. All conditions see the state before the transaction.
+    pub fn when(mut self, compare: Compare) -> Self {
+        self.compares.push(compare);
+        self
+    }
+
+    /// Adds operations to run if every condition holds.
+    pub fn then(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
+        self.then.extend(ops);
+        self
+    }
+
+    /// Adds operations to run if a condition does not hold.
+    pub fn otherwise(mut self, ops: impl IntoIterator<Item = Op>) -> Self {
+        self.otherwise.extend(ops);
+        self
+    }
+}
+
+/// What one operation of a transaction answered. Each has the store's revision as it was after the operation: that before the
+/// transaction as long as nothing was changed, and the transaction's own from then on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OpOutcome {
     /// The put was made.
-    Put,
-    /// So many keys were deleted.
-    Deleted(u64),
+    Put(Written),
+    /// Keys were deleted.
+    Deleted(Deleted),
     /// What was read.
     Read(RangeResult),
+    /// What the transaction within the transaction answered.
+    Txn(TxnOutcome),
 }
 
 impl OpOutcome {
@@ -212,7 +279,7 @@ impl OpOutcome {
     pub fn entries(&self) -> &[Entry] {
         match self {
             Self::Read(result) => &result.entries,
-            Self::Put | Self::Deleted(_) => &[],
+            Self::Put(_) | Self::Deleted(_) | Self::Txn(_) => &[],
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Writing with a durability of one's own choice.
 
-use super::keys::Keys;
 use super::options::Durability;
+use super::put::{Delete, Put, PutView};
 use super::txn::Txn;
+use super::txn_types::{Transaction, TxnOutcome};
 use super::write::{Deleted, Written};
 use super::{Options, Store};
 use crate::error::Result;
+use crate::keys::Keys;
 use crate::storage::Storage;
 
 /// A store whose writes are made durable as the caller says, whatever its options say. See
@@ -52,6 +54,15 @@ impl<S: Storage> Store<S> {
         self.writer().put(key, value)
     }
 
+    /// Puts as a [`Put`] says: with a lease, keeping the value, answering with what was there before.
+    ///
+    /// # Errors
+    /// As [`Store::put`], and [`Error::KeyNotFound`](crate::Error::KeyNotFound),
+    /// [`Error::LeaseNotFound`](crate::Error::LeaseNotFound), [`Error::Corrupt`](crate::Error::Corrupt) with nothing changed.
+    pub fn put_with(&mut self, put: &Put) -> Result<Written> {
+        self.writer().put_with(put)
+    }
+
     /// Deletes one key or an interval. The keys' history stays readable until it is compacted. A delete that finds nothing
     /// takes no revision.
     ///
@@ -60,6 +71,28 @@ impl<S: Storage> Store<S> {
     /// fails, after which the store refuses to write.
     pub fn delete(&mut self, keys: impl Into<Keys>) -> Result<Deleted> {
         self.writer().delete(keys)
+    }
+
+    /// Deletes as a [`Delete`] says: answering with what was there before.
+    ///
+    /// # Errors
+    /// As [`Store::delete`], and [`Error::Corrupt`](crate::Error::Corrupt) with nothing changed.
+    pub fn delete_with(&mut self, delete: &Delete) -> Result<Deleted> {
+        self.writer().delete_with(delete)
+    }
+
+    /// Runs a transaction: all of the branch whose turn it is happens, under one revision, or nothing does.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`](crate::Error::EmptyKey), [`Error::KeyTooLarge`](crate::Error::KeyTooLarge),
+    /// [`Error::ValueTooLarge`](crate::Error::ValueTooLarge), [`Error::TooManyOperations`](crate::Error::TooManyOperations),
+    /// [`Error::DuplicateKey`](crate::Error::DuplicateKey), [`Error::NoSpace`](crate::Error::NoSpace),
+    /// [`Error::Compacted`](crate::Error::Compacted), [`Error::FutureRevision`](crate::Error::FutureRevision),
+    /// [`Error::KeyNotFound`](crate::Error::KeyNotFound), [`Error::LeaseNotFound`](crate::Error::LeaseNotFound),
+    /// [`Error::Corrupt`](crate::Error::Corrupt) with nothing changed; [`Error::Storage`](crate::Error::Storage) if the storage
+    /// fails, after which the store refuses to write.
+    pub fn commit(&mut self, transaction: &Transaction) -> Result<TxnOutcome> {
+        self.writer().commit(transaction)
     }
 
     /// Begins to describe a transaction.
@@ -74,7 +107,15 @@ impl<'a, S: Storage> Writer<'a, S> {
     /// # Errors
     /// As [`Store::put`].
     pub fn put(self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<Written> {
-        self.store.put_with(self.durability, key.as_ref(), value.as_ref())
+        self.store.write_put(self.durability, PutView::plain(key.as_ref(), value.as_ref()))
+    }
+
+    /// As [`Store::put_with`].
+    ///
+    /// # Errors
+    /// As [`Store::put_with`].
+    pub fn put_with(self, put: &Put) -> Result<Written> {
+        self.store.write_put(self.durability, put.view())
     }
 
     /// As [`Store::delete`].
@@ -82,7 +123,23 @@ impl<'a, S: Storage> Writer<'a, S> {
     /// # Errors
     /// As [`Store::delete`].
     pub fn delete(self, keys: impl Into<Keys>) -> Result<Deleted> {
-        self.store.delete_with(self.durability, &keys.into())
+        self.store.write_delete(self.durability, &Delete::new(keys))
+    }
+
+    /// As [`Store::delete_with`].
+    ///
+    /// # Errors
+    /// As [`Store::delete_with`].
+    pub fn delete_with(self, delete: &Delete) -> Result<Deleted> {
+        self.store.write_delete(self.durability, delete)
+    }
+
+    /// As [`Store::commit`].
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn commit(self, transaction: &Transaction) -> Result<TxnOutcome> {
+        self.store.commit_with(self.durability, transaction)
     }
 
     /// As [`Store::txn`].

@@ -6,15 +6,17 @@ use super::graph::{Crate, Edge};
 use super::{Source, assert_complaints, assert_tidy, sources};
 
 /// The words that everything may use, and that use only one another.
-const WORDS: [&str; 6] = ["error", "revision", "limits", "checksum", "sync", "sabotage"];
+const WORDS: [&str; 7] = ["error", "revision", "keys", "limits", "checksum", "sync", "sabotage"];
 
 /// The engine's modules, each with how high it stands. A module uses only lower ones.
-const HEIGHTS: [(&str, u32); 7] = [
+const HEIGHTS: [(&str, u32); 9] = [
     ("salvage", 6),
     ("store", 5),
     ("compaction", 4),
     ("records", 3),
     ("index", 3),
+    ("lease", 3),
+    ("watch", 3),
     ("pager", 2),
     ("storage", 1),
 ];
@@ -52,9 +54,9 @@ fn objection(from: &str, to: &str) -> Option<String> {
     let forbidden = || Some(format!("{from} may not use {to}"));
     match (from, to) {
         ("scheduler", _) => forbidden(),
-        ("store" | "compaction", "scheduler") => None,
+        ("store" | "compaction" | "lease" | "watch", "scheduler") => None,
         (_, "scheduler") => forbidden(),
-        ("index", to) if !WORDS.contains(&to) => forbidden(),
+        ("index" | "lease" | "watch", to) if !WORDS.contains(&to) => forbidden(),
         (from, to) if WORDS.contains(&from) && WORDS.contains(&to) => None,
         (from, to) => match (height(from), height(to)) {
             (Some(above), Some(below)) if above > below => None,

@@ -6,8 +6,20 @@ use super::graph::attributes;
 use super::{Source, assert_complaints, assert_tidy, source};
 
 /// The words that tell a unit.
-const UNITS: [&str; 9] =
-    ["byte", "bytes", "microseconds", "milliseconds", "records", "pages", "leaves", "operations", "version"];
+const UNITS: [&str; 12] = [
+    "byte",
+    "bytes",
+    "microseconds",
+    "milliseconds",
+    "seconds",
+    "records",
+    "changes",
+    "events",
+    "pages",
+    "leaves",
+    "operations",
+    "version",
+];
 
 /// A doc comment's text.
 fn documentation(item: &Item) -> String {

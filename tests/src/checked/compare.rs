@@ -41,11 +41,12 @@ pub(super) fn refused<T>(error: Error, expected: Expected<T>) -> Result<(), Erro
 
 pub(super) fn step_outcome(outcome: &OpOutcome) -> StepOutcome {
     match outcome {
-        OpOutcome::Put => StepOutcome::Put,
-        OpOutcome::Deleted(count) => StepOutcome::Deleted(*count),
+        OpOutcome::Put(_) => StepOutcome::Put,
+        OpOutcome::Deleted(done) => StepOutcome::Deleted(done.deleted),
         OpOutcome::Read(result) => {
             StepOutcome::Read(all_found(&result.entries), result.more, result.revision.get())
         }
+        OpOutcome::Txn(_) => unreachable!("these transactions have none within them"),
     }
 }
 

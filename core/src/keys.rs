@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use crate::index::KeyBounds;
+/// Bounds of an interval of keys.
+pub(crate) type KeyBounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// One key, an interval of keys, or all of them. Keys are ordered by their bytes.
 ///

@@ -1,0 +1,93 @@
+//! One watcher: what it wants, and how far it is.
+
+use alloc::collections::VecDeque;
+use core::time::Duration;
+
+use super::EventKind;
+use crate::keys::Keys;
+use crate::limits::MAX_WATCH_LIST;
+use crate::revision::Position;
+use crate::scheduler::Time;
+
+/// What a watcher wants to be told, besides which keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wants {
+    /// The first revision that it wants to hear of.
+    pub(crate) first: u64,
+    /// The only kind of change that it wants to hear of, if it does not want both.
+    pub(crate) only: Option<EventKind>,
+    /// Whether neither kind is wanted.
+    pub(crate) is_deaf: bool,
+    pub(crate) previous: bool,
+    /// Bytes after which a batch may end within a revision.
+    pub(crate) fragment_bytes: Option<usize>,
+    /// How long it wants to hear nothing before it is told how far the store is.
+    pub(crate) progress: Option<Duration>,
+}
+
+impl Wants {
+    pub(crate) fn wants(&self, kind: EventKind) -> bool {
+        !self.is_deaf && self.only.is_none_or(|only| only == kind)
+    }
+}
+
+/// How far a watcher is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It has been told of everything but these changes, the oldest first.
+    Listed(VecDeque<Position>),
+    /// It is told of what the records hold from this position on.
+    Behind(Position),
+    /// Compaction has removed what it was not yet told of, which began with this revision.
+    Lost(u64),
+}
+
+/// One watcher.
+///
+/// Invariant: the list is not longer than it may be, its positions grow, and none is before the first revision wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Watcher {
+    pub(crate) keys: Keys,
+    pub(crate) wants: Wants,
+    pub(crate) state: State,
+    /// When that is, once the clock has been looked at.
+    pub(super) progress_at: Option<Time>,
+    /// It is time to tell it how far the store is.
+    pub(crate) owes_progress: bool,
+}
+
+impl Watcher {
+    pub(super) fn new(keys: Keys, wants: Wants, state: State) -> Self {
+        Self { keys, wants, state, progress_at: None, owes_progress: false }
+    }
+
+    /// Whether there is something to tell it, or may be.
+    pub(crate) fn has_more(&self) -> bool {
+        match &self.state {
+            State::Listed(positions) => !positions.is_empty() || self.owes_progress,
+            State::Behind(_) | State::Lost(_) => true,
+        }
+    }
+
+    /// Notes a change of one of its keys. Answers whether that gives it something to be told.
+    pub(super) fn note(&mut self, position: Position, kind: EventKind) -> bool {
+        if position.main < self.wants.first || !self.wants.wants(kind) {
+            return false;
+        }
+        if let State::Listed(positions) = &mut self.state {
+            match positions.front().copied() {
+                Some(first) if positions.len() >= MAX_WATCH_LIST => self.state = State::Behind(first),
+                Some(_) | None => positions.push_back(position),
+            }
+        }
+        true
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let State::Listed(positions) = &self.state else { return Ok(()) };
+        let is_sound = positions.len() <= MAX_WATCH_LIST
+            && positions.iter().is_sorted_by(|a, b| a < b)
+            && positions.front().is_none_or(|position| position.main >= self.wants.first);
+        if is_sound { Ok(()) } else { Err("a watcher's list is too long or out of order") }
+    }
+}
