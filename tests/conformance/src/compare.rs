@@ -18,6 +18,9 @@ pub enum Exemption {
     /// Before 3.4.34, 3.5.16 and 3.6.0, etcd removes a tombstone at exactly the compacted revision, so that a watcher from there misses
     /// the delete.
     TombstoneAtCompacted,
+    /// Before 3.6, etcd looks at all puts of a transaction before it looks at the reads, and of a put at the key before the lease. What else
+    /// there is to refuse is then found first.
+    OrderOfChecks,
     /// etcd sorts with an algorithm that is not stable: entries of the same rank come in any order, and where the limit cuts through them
     /// any of them are left.
     EqualRanks,
@@ -26,6 +29,9 @@ pub enum Exemption {
     /// etcd leaves out what was there before a change if that is compacted; the engine may still have it.
     PreviousCompacted,
 }
+
+/// Reasons to refuse a transaction that depend on the store's state.
+const OF_THE_STATE: [&str; 4] = ["KEY_NOT_FOUND", "LEASE_NOT_FOUND", "COMPACTED", "FUTURE_REVISION"];
 
 /// How often something was not compared.
 pub type Exemptions = BTreeMap<Exemption, u64>;
@@ -37,6 +43,7 @@ impl Exemption {
         match self {
             Self::HashAtCompacted => "hash at the compacted revision, which this etcd refuses",
             Self::TombstoneAtCompacted => "delete at the compacted revision, which this etcd forgets",
+            Self::OrderOfChecks => "which of several reasons a transaction is refused for",
             Self::EqualRanks => "order of entries of the same rank",
             Self::NestedHeader => "revision of a nested transaction, which etcd does not tell",
             Self::PreviousCompacted => "value before a change, which etcd has compacted",
@@ -46,7 +53,7 @@ impl Exemption {
     /// Whether a newer etcd answers otherwise, so that what this one says is not to be kept.
     #[must_use]
     pub fn is_of_an_old_version(self) -> bool {
-        matches!(self, Self::HashAtCompacted | Self::TombstoneAtCompacted)
+        matches!(self, Self::HashAtCompacted | Self::TombstoneAtCompacted | Self::OrderOfChecks)
     }
 }
 
@@ -93,6 +100,11 @@ impl<'a> Comparison<'a> {
                 self.range(range, etcd, engine)
             }
             (Step::Txn(txn), Answer::Txn(etcd), Answer::Txn(engine)) => self.txn(txn, etcd, engine),
+            (Step::Txn(_), Answer::Failed { code }, Answer::Failed { code: other })
+                if code != other && [code, other].iter().all(|code| OF_THE_STATE.contains(&code.as_str())) =>
+            {
+                self.exempt(Exemption::OrderOfChecks)
+            }
             _ => etcd == engine,
         }
     }

@@ -47,6 +47,7 @@ pub struct Mood {
 /// Keys that a careful transaction may still change: each at most once.
 struct Left {
     keys: Vec<Bytes>,
+    put: Vec<Bytes>,
     is_careful: bool,
 }
 
@@ -164,7 +165,8 @@ impl Mood {
                 SortTarget::Value,
             ];
             range.sort_target = rng.one_of(&targets);
-            range.sort_order = rng.one_of(&[SortOrder::None, SortOrder::Ascend, SortOrder::Descend]);
+            // Another target without an order is not for the engine: etcd then sorts only what the limit has left.
+            range.sort_order = rng.one_of(&[SortOrder::Ascend, SortOrder::Descend]);
         }
         range.keys_only = rng.once_in(6);
         range.count_only = rng.once_in(8);
@@ -183,7 +185,7 @@ impl Mood {
     }
 
     fn txn(&self, rng: &mut Rng, view: &View) -> Txn {
-        let mut left = Left { keys: self.keys.clone(), is_careful: !rng.once_in(12) };
+        let mut left = Left { keys: self.keys.clone(), put: Vec::new(), is_careful: !rng.once_in(12) };
         self.nested(rng, view, (&mut left, DEPTH))
     }
 
@@ -278,18 +280,23 @@ impl Left {
     /// A key to change that nothing else in the transaction changes; any key if nobody cares.
     fn take(&mut self, rng: &mut Rng) -> Option<Bytes> {
         let place = rng.index(self.keys.len());
-        if self.is_careful {
-            return (!self.keys.is_empty()).then(|| self.keys.swap_remove(place));
+        if !self.is_careful {
+            return self.keys.get(place).cloned();
         }
-        self.keys.get(place).cloned()
+        let key = (!self.keys.is_empty()).then(|| self.keys.swap_remove(place))?;
+        self.put.push(key.clone());
+        Some(key)
     }
 
     /// Whether these keys can be deleted; then they are used up.
+    ///
+    /// An interval that has no end, or no keys, is only for the careful: when etcd looks for keys that are put and deleted,
+    /// it takes the end for a key, so that it overlooks all but the first of them, and sees one where there is none.
     fn allows(&mut self, keys: &Keys) -> bool {
         if !self.is_careful {
-            return true;
+            return keys.range_end.as_ref().is_none_or(|end| *end > keys.key);
         }
-        if keys.key.is_empty() {
+        if keys.key.is_empty() || self.put.iter().any(|key| keys.contains(key)) {
             return false;
         }
         let before = self.keys.len();

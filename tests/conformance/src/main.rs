@@ -31,6 +31,8 @@ A difference is printed with both answers and with a short run that shows it; it
 const REQUESTS_OF_PAIR: usize = 12_000;
 /// Requests in one mood.
 const REQUESTS_OF_MOOD: usize = 400;
+/// Operations that are shown at most.
+const MOST_SHOWN: usize = 60;
 /// How often progress is told.
 const PULSE: Duration = Duration::from_secs(5);
 
@@ -45,7 +47,9 @@ struct Plan {
 /// A run that has found a difference.
 struct Found {
     difference: Difference,
-    /// What was asked of this pair of stores.
+    /// The seed of this pair of stores.
+    seed: u64,
+    /// What was asked of them.
     draws: Vec<Draw>,
 }
 
@@ -80,8 +84,8 @@ impl Plan {
         Ok(Some(plan))
     }
 
-    fn pair(&self) -> Result<Session<Etcd, Engine>, Trouble> {
-        Ok(Session::new(Etcd::start(&self.etcd)?, Engine::new(self.seed)?))
+    fn pair(&self, seed: u64) -> Result<Session<Etcd, Engine>, Trouble> {
+        Ok(Session::new(Etcd::start(&self.etcd)?, Engine::new(seed)?))
     }
 
     /// Compares until enough was done.
@@ -90,7 +94,8 @@ impl Plan {
         let start = Instant::now();
         let mut told = start;
         while tally.operations() < self.operations {
-            let mut session = self.pair()?;
+            let seed = rng.bits();
+            let mut session = self.pair(seed)?;
             let mut draws = Vec::new();
             let mut mood = Rc::new(Mood::new(rng.bits()));
             while draws.len() < REQUESTS_OF_PAIR && tally.operations() < self.operations {
@@ -103,7 +108,7 @@ impl Plan {
                 match session.ask(&operation, tally) {
                     Ok(()) => {}
                     Err(Stop::Different(difference)) => {
-                        return Err(End::Found(Box::new(Found { difference: *difference, draws })));
+                        return Err(End::Found(Box::new(Found { difference: *difference, seed, draws })));
                     }
                     Err(Stop::Trouble(trouble)) => {
                         return Err(Trouble::new(format!("{trouble}\nat {operation:?}")).into());
@@ -121,11 +126,15 @@ impl Plan {
     fn report(&self, found: &Found, tally: &Tally) {
         say(&format!("different: seed {}, request {}\n{}\n", self.seed, tally.requests, found.difference));
         say("looking for a shorter run ...\n");
-        match Shrinker::new(|| self.pair()).shrink(&found.draws) {
+        match Shrinker::new(|| self.pair(found.seed), &found.difference).shrink(&found.draws) {
             None => say("it does not fail again on new stores\n"),
             Some(Failure { operations, difference }) => {
                 say(&format!("on empty stores, {} operations suffice:\n", operations.len()));
-                for operation in &operations {
+                let left_out = operations.len().saturating_sub(MOST_SHOWN);
+                if left_out > 0 {
+                    say(&format!("... {left_out} of them, and then\n"));
+                }
+                for operation in operations.iter().skip(left_out) {
                     say(&format!("{}\n", serde_json::to_string(operation).unwrap_or_default()));
                 }
                 say(&format!("and then\n{difference}\n"));

@@ -49,16 +49,36 @@ pub struct Failure {
 /// Shrinks runs, each try on new stores.
 pub struct Shrinker<F> {
     open: F,
+    /// Which kind of difference is looked for.
+    kind: Kind,
     end: Instant,
 }
 
+/// Differences of one kind have, most often, one reason: what was asked, and what both answered, by the names alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kind(String);
+
+impl Kind {
+    fn of(difference: &Difference) -> Self {
+        let Difference { operation, etcd, engine } = difference;
+        let name = |text: String| -> String {
+            let step = text.strip_prefix("Step(").unwrap_or(&text);
+            let words: Vec<&str> = step.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            // Of a refusal also the reason.
+            let count = if words.first() == Some(&"Failed") { 8 } else { 1 };
+            words.into_iter().take(count).collect::<Vec<_>>().join(" ")
+        };
+        Self([format!("{operation:?}"), format!("{etcd:?}"), format!("{engine:?}")].map(name).join(", "))
+    }
+}
+
 impl<A: Driver, B: Driver, F: FnMut() -> Result<Session<A, B>, Trouble>> Shrinker<F> {
-    /// A shrinker that gets its stores from `open`.
-    pub fn new(open: F) -> Self {
-        Self { open, end: Instant::now() + PATIENCE }
+    /// A shrinker that gets its stores from `open`, for runs that end in this difference or one of its kind.
+    pub fn new(open: F, difference: &Difference) -> Self {
+        Self { open, kind: Kind::of(difference), end: Instant::now() + PATIENCE }
     }
 
-    /// A shorter run that ends in a difference, though maybe in another one; `None` if the run does not fail again.
+    /// A shorter run that ends in such a difference; `None` if the run does not fail again.
     pub fn shrink(&mut self, draws: &[Draw]) -> Option<Failure> {
         let tail = |length: &usize| draws.get(draws.len().saturating_sub(*length)..).unwrap_or(draws);
         let mut failure = TAILS.iter().chain([&draws.len()]).find_map(|length| self.run(tail(length)))?;
@@ -87,7 +107,8 @@ impl<A: Driver, B: Driver, F: FnMut() -> Result<Session<A, B>, Trouble>> Shrinke
             match session.ask(&operation, &mut tally) {
                 Ok(()) => {}
                 Err(Stop::Different(difference)) => {
-                    return Some(Failure { operations, difference: *difference });
+                    let is_it = Kind::of(&difference) == self.kind;
+                    return is_it.then_some(Failure { operations, difference: *difference });
                 }
                 Err(Stop::Trouble(_)) => return None,
             }
