@@ -31,7 +31,7 @@ pub enum Exemption {
 }
 
 /// Reasons to refuse a transaction that depend on the store's state.
-const OF_THE_STATE: [&str; 4] = ["KEY_NOT_FOUND", "LEASE_NOT_FOUND", "COMPACTED", "FUTURE_REVISION"];
+pub(crate) const OF_THE_STATE: [&str; 4] = ["KEY_NOT_FOUND", "LEASE_NOT_FOUND", "COMPACTED", "FUTURE_REVISION"];
 
 /// How often something was not compared.
 pub type Exemptions = BTreeMap<Exemption, u64>;

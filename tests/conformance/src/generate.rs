@@ -64,6 +64,15 @@ impl Mood {
         Self { keys, weights, steps: rng.one_of(&[3, 6, 9, 10]), large: rng.one_of(&[40, 200, 1_000_000]) }
     }
 
+    /// A mood with few keys and no long values, for sequences that people may read.
+    #[must_use]
+    pub fn small(seed: u64) -> Self {
+        let mut mood = Self::new(seed);
+        mood.keys.truncate(8);
+        mood.large = 1_000_000;
+        mood
+    }
+
     /// One operation, or a watcher's end that must come before it.
     #[must_use]
     pub fn next(&self, rng: &mut Rng, view: &View) -> Operation {
@@ -252,7 +261,7 @@ impl Mood {
         let id = (1..).find(|id| !view.watchers.contains(id)).unwrap_or(1);
         let start_revision = match rng.below(8) {
             0 | 1 => 0,
-            2 => view.compacted.saturating_sub(rng.below(2)),
+            2 | 4 => view.compacted.saturating_sub(rng.below(2)),
             3 => view.revision + rng.below(5),
             _ => between(rng, view),
         };

@@ -14,6 +14,7 @@ use palimpsest_kv_conformance::generate::Mood;
 use palimpsest_kv_conformance::session::{Difference, Session, Stop, Tally};
 use palimpsest_kv_conformance::shrink::{Draw, Failure, Shrinker};
 
+use palimpsest_kv_conformance::{scenarios, vectors};
 use palimpsest_kv_tests::rng::Rng;
 
 const HELP: &str = "\
@@ -160,6 +161,19 @@ fn exemptions(tally: &Tally) -> String {
     tally.exemptions.iter().map(line).collect()
 }
 
+/// Writes the vectors, each from a new etcd.
+fn record(plan: &Plan) -> Result<(), Trouble> {
+    let scenarios = scenarios::all()?;
+    for scenario in &scenarios {
+        let mut etcd = Etcd::start(&plan.etcd)?;
+        let version = etcd.version()?;
+        vectors::write(&scenario.name, &vectors::record(scenario, &version, &mut etcd)?)?;
+        say(&format!("{}: {}\n", scenario.name, scenario.about));
+    }
+    say(&format!("recorded {} vectors\n", scenarios.len()));
+    Ok(())
+}
+
 /// Prints a text; a reader that is gone is no failure.
 fn say(text: &str) {
     let mut out = io::stdout().lock();
@@ -189,6 +203,13 @@ fn run(plan: &Plan) -> ExitCode {
 
 fn main() -> ExitCode {
     match Plan::from_arguments() {
+        Ok(Some(plan)) if plan.is_recording => match record(&plan) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(trouble) => {
+                say(&format!("{trouble}\n"));
+                ExitCode::FAILURE
+            }
+        },
         Ok(Some(plan)) => run(&plan),
         Ok(None) => {
             say(HELP);
