@@ -256,7 +256,7 @@ impl<S: Storage> Store<S> {
                 (batch, Told::UpTo(state))
             }
             State::Listed(positions) if positions.is_empty() => {
-                if !watcher.owes_progress {
+                if !watcher.owes_progress || visible + 1 < watcher.wants.first {
                     return Ok(Watched::Idle);
                 }
                 let revision = Revision::new(visible);
@@ -278,14 +278,16 @@ impl<S: Storage> Store<S> {
         })
     }
 
-    /// The revision up to which a watcher has been told of everything, if there is nothing left to tell it now.
+    /// The revision up to which a watcher has been told of everything, if there is nothing left to tell it now. None before the first
+    /// revision that it wants to hear of: one that went on from there would be told of what this one never asked for.
     ///
     /// # Errors
     /// [`Error::WatchNotFound`].
     pub fn progress(&self, watcher: &Watcher) -> Result<Option<Revision>> {
         let found = self.watchers.get(watcher.id).ok_or(Error::WatchNotFound { watcher: watcher.id })?;
         let is_told = matches!(&found.state, State::Listed(positions) if positions.is_empty());
-        Ok(is_told.then(|| Revision::new(self.watchable_revision())))
+        let visible = self.watchable_revision();
+        Ok((is_told && visible + 1 >= found.wants.first).then(|| Revision::new(visible)))
     }
 
     /// The numbers of the watchers that there may be something to tell: those that are worth polling.
@@ -355,7 +357,8 @@ impl<S: Storage> Store<S> {
         self.records.source().for_each_from(self.pager.pages(), from, |page, record| {
             let position = record.position;
             let is_enough = seen >= WATCH_SCAN_RECORDS && position.main != main;
-            if position.main > visible || is_enough || !batch.has_room(position.main) {
+            let is_within = position.main == batch.last;
+            if position.main > visible || is_enough || (!is_within && !batch.has_room(position.main)) {
                 next = Some(position);
                 return Ok(ControlFlow::Break(()));
             }
@@ -368,9 +371,15 @@ impl<S: Storage> Store<S> {
             };
             let is_wanted =
                 wants.wants(kind) && with_key(self.pager.pages(), &record.body, |key| keys.contains(key))?;
-            if is_wanted {
-                batch.push(self.event(wants, page, record)?);
+            if !is_wanted {
+                return Ok(ControlFlow::Continue(()));
             }
+            // A fragment ends only where there is more to tell of its revision.
+            if !batch.has_room(position.main) {
+                next = Some(position);
+                return Ok(ControlFlow::Break(()));
+            }
+            batch.push(self.event(wants, page, record)?);
             Ok(ControlFlow::Continue(()))
         })?;
         let state = match next {
