@@ -31,7 +31,8 @@ pub enum Exemption {
 }
 
 /// Reasons to refuse a transaction that depend on the store's state.
-pub(crate) const OF_THE_STATE: [&str; 4] = ["KEY_NOT_FOUND", "LEASE_NOT_FOUND", "COMPACTED", "FUTURE_REVISION"];
+pub(crate) const OF_THE_STATE: [&str; 4] =
+    ["KEY_NOT_FOUND", "LEASE_NOT_FOUND", "COMPACTED", "FUTURE_REVISION"];
 
 /// How often something was not compared.
 pub type Exemptions = BTreeMap<Exemption, u64>;
@@ -101,7 +102,8 @@ impl<'a> Comparison<'a> {
             }
             (Step::Txn(txn), Answer::Txn(etcd), Answer::Txn(engine)) => self.txn(txn, etcd, engine),
             (Step::Txn(_), Answer::Failed { code }, Answer::Failed { code: other })
-                if code != other && [code, other].iter().all(|code| OF_THE_STATE.contains(&code.as_str())) =>
+                if code != other
+                    && [code, other].iter().all(|code| OF_THE_STATE.contains(&code.as_str())) =>
             {
                 self.exempt(Exemption::OrderOfChecks)
             }

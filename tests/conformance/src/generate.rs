@@ -163,7 +163,8 @@ impl Mood {
     }
 
     fn range(&self, rng: &mut Rng, view: &View) -> Range {
-        let mut range = Range { keys: self.wide_keys(rng), revision: revision(rng, view), ..Range::default() };
+        let mut range =
+            Range { keys: self.wide_keys(rng), revision: revision(rng, view), ..Range::default() };
         range.limit = rng.one_of(&[0, 0, 1, 2, 3, 7, 1000]);
         if rng.once_in(2) {
             let targets = [

@@ -142,7 +142,9 @@ pub fn replay(vector: &Vector, store: &mut impl Driver) -> Result<usize, Trouble
         view.note(operation, answer);
     }
     match exemptions.keys().find(|exemption| exemption.is_of_an_old_version()) {
-        Some(exemption) => Err(Trouble::new(format!("a vector is not the newest etcd's: {}", exemption.name()))),
+        Some(exemption) => {
+            Err(Trouble::new(format!("a vector is not the newest etcd's: {}", exemption.name())))
+        }
         None => Ok(vector.steps.len()),
     }
 }

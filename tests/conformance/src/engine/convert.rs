@@ -1,7 +1,5 @@
 //! Operations as the engine wants them, and its answers.
 
-use std::time::Duration;
-
 use palimpsest_kv as kv;
 
 use crate::answer::{Answer, Committed, KeyValue, Ranged};
@@ -24,18 +22,9 @@ pub(super) fn keys(keys: &Keys) -> kv::Keys {
     }
 }
 
-fn lease_id(id: u64) -> Result<kv::LeaseId, Trouble> {
+/// A lease's number.
+pub(super) fn lease_id(id: u64) -> Result<kv::LeaseId, Trouble> {
     kv::LeaseId::new(id).ok_or_else(|| Trouble::new(format!("{id} is no lease")))
-}
-
-/// The lease of a question about leases.
-pub(super) fn lease(id: u64) -> Result<kv::LeaseId, Trouble> {
-    lease_id(id)
-}
-
-/// A lease's time.
-pub(super) fn seconds(ttl: u64) -> Duration {
-    Duration::from_secs(ttl)
 }
 
 pub(super) fn put(put: &Put) -> Result<kv::Put, Trouble> {
@@ -89,13 +78,24 @@ pub(super) fn read(range: &Range) -> kv::Read {
     if range.count_only {
         it = it.count_only();
     }
-    let bounds: [(u64, fn(kv::Read, u64) -> kv::Read); 4] = [
-        (range.min_mod_revision, |read, bound| read.min_mod_revision(bound)),
-        (range.max_mod_revision, |read, bound| read.max_mod_revision(bound)),
-        (range.min_create_revision, |read, bound| read.min_create_revision(bound)),
-        (range.max_create_revision, |read, bound| read.max_create_revision(bound)),
-    ];
-    bounds.into_iter().filter(|(bound, _)| *bound > 0).fold(it, |read, (bound, set)| set(read, bound))
+    bounded(it, range)
+}
+
+/// Bounds on revisions, where they are given.
+fn bounded(mut it: kv::Read, range: &Range) -> kv::Read {
+    if range.min_mod_revision > 0 {
+        it = it.min_mod_revision(range.min_mod_revision);
+    }
+    if range.max_mod_revision > 0 {
+        it = it.max_mod_revision(range.max_mod_revision);
+    }
+    if range.min_create_revision > 0 {
+        it = it.min_create_revision(range.min_create_revision);
+    }
+    if range.max_create_revision > 0 {
+        it = it.max_create_revision(range.max_create_revision);
+    }
+    it
 }
 
 fn compare(compare: &operation::Compare) -> kv::Compare {

@@ -111,7 +111,8 @@ impl Engine {
         let Some(store) = self.store.take() else { return Ok(()) };
         let storage = store.close().map_err(Trouble::when("closing"))?;
         let storage = storage.ok_or_else(|| Trouble::new("the storage is still in use"))?;
-        self.store = Some(Store::open(storage, self.options.clone()).map_err(Trouble::when("opening again"))?);
+        self.store =
+            Some(Store::open(storage, self.options.clone()).map_err(Trouble::when("opening again"))?);
         Ok(())
     }
 
@@ -178,7 +179,7 @@ impl Engine {
         let revision = store.revision().get();
         match operation {
             Operation::Grant { id, ttl } => {
-                let granted = store.grant_lease_as(convert::lease(*id)?, convert::seconds(*ttl));
+                let granted = store.grant_lease_as(convert::lease_id(*id)?, Duration::from_secs(*ttl));
                 answered(granted.map(|lease| Answer::Granted {
                     revision: lease.revision.get(),
                     id: lease.id.get(),
@@ -186,15 +187,15 @@ impl Engine {
                 }))
             }
             Operation::Revoke { id } => {
-                let revoked = store.revoke_lease(convert::lease(*id)?);
+                let revoked = store.revoke_lease(convert::lease_id(*id)?);
                 answered(revoked.map(|revoked| Answer::Revoked { revision: revoked.revision.get() }))
             }
             Operation::KeepAlive { id } => {
-                let ttl = store.keep_alive(convert::lease(*id)?);
+                let ttl = store.keep_alive(convert::lease_id(*id)?);
                 answered(ttl.map(|ttl| Answer::KeptAlive { revision, ttl: ttl.as_secs() }))
             }
             Operation::TimeToLive { id } => {
-                let id = convert::lease(*id)?;
+                let id = convert::lease_id(*id)?;
                 let keys = store.lease_keys(id).into_iter().map(Bytes).collect();
                 let granted = store.lease(id, now).map(|status| status.ttl.as_secs());
                 Ok(Answer::TimeToLive { revision, granted, keys })

@@ -91,12 +91,6 @@ impl Etcd {
         }
     }
 
-    /// What it has printed last.
-    #[must_use]
-    pub fn last_words(&self) -> String {
-        self.server.last_words()
-    }
-
     fn url(&self, path: &str) -> String {
         format!("{}/v3/{path}", self.server.client_url())
     }
@@ -125,7 +119,7 @@ impl Etcd {
     }
 
     fn step(&self, step: &Step) -> Result<Answer, Trouble> {
-        self.ask_gateway(request::path(step), &request::body(step), |reply| Ok(reply.to_step(step)))
+        self.ask_gateway(request::path(step), &request::body(step), |reply| Ok(reply.into_step(step)))
     }
 
     fn keep_alive(&self, id: u64) -> Result<Answer, Trouble> {
@@ -184,6 +178,14 @@ fn parsed<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Trouble> {
 
 impl Driver for Etcd {
     fn ask(&mut self, operation: &Operation) -> Result<Answer, Trouble> {
+        self.asked(operation).map_err(|trouble| {
+            Trouble::new(format!("{trouble}\netcd has said last: {}", self.server.last_words()))
+        })
+    }
+}
+
+impl Etcd {
+    fn asked(&mut self, operation: &Operation) -> Result<Answer, Trouble> {
         match operation {
             Operation::Step(step) => self.step(step),
             Operation::Compact { revision } => {

@@ -104,12 +104,15 @@ struct Lease {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum Response {
-    ResponsePut(Reply),
-    ResponseDeleteRange(Reply),
-    ResponseRange(Reply),
-    ResponseTxn(Reply),
+    #[serde(rename = "response_put")]
+    Put(Reply),
+    #[serde(rename = "response_delete_range")]
+    DeleteRange(Reply),
+    #[serde(rename = "response_range")]
+    Range(Reply),
+    #[serde(rename = "response_txn")]
+    Txn(Reply),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -177,10 +180,10 @@ impl Reply {
 
     fn committed(self) -> Committed {
         let response = |response| match response {
-            Response::ResponsePut(reply) => reply.put(),
-            Response::ResponseDeleteRange(reply) => reply.deleted(),
-            Response::ResponseRange(reply) => Answer::Range(reply.ranged()),
-            Response::ResponseTxn(reply) => Answer::Txn(reply.committed()),
+            Response::Put(reply) => reply.put(),
+            Response::DeleteRange(reply) => reply.deleted(),
+            Response::Range(reply) => Answer::Range(reply.ranged()),
+            Response::Txn(reply) => Answer::Txn(reply.committed()),
         };
         Committed {
             revision: self.revision(),
@@ -194,15 +197,11 @@ impl Reply {
     }
 
     fn deleted(self) -> Answer {
-        Answer::Deleted {
-            revision: self.revision(),
-            deleted: self.deleted,
-            prev_kvs: kvs(self.prev_kvs),
-        }
+        Answer::Deleted { revision: self.revision(), deleted: self.deleted, prev_kvs: kvs(self.prev_kvs) }
     }
 
     /// As the answer to a step.
-    pub(super) fn to_step(self, step: &Step) -> Answer {
+    pub(super) fn into_step(self, step: &Step) -> Answer {
         match step {
             Step::Put(_) => self.put(),
             Step::DeleteRange(_) => self.deleted(),

@@ -168,7 +168,8 @@ pub(super) fn body(step: &Step) -> Value {
 /// What starts a watcher.
 pub(super) fn watch(watch: &Watch) -> Value {
     let filters = [(watch.no_put, "NOPUT"), (watch.no_delete, "NODELETE")];
-    let filters: Vec<&str> = filters.into_iter().filter_map(|(is_set, name)| is_set.then_some(name)).collect();
+    let filters: Vec<&str> =
+        filters.into_iter().filter_map(|(is_set, name)| is_set.then_some(name)).collect();
     let request = Message::default()
         .keys(&watch.keys)
         .number("start_revision", watch.start_revision)

@@ -76,7 +76,9 @@ impl Stream {
     fn next(&self) -> Result<Told, Trouble> {
         match self.told.recv_timeout(PATIENCE) {
             Ok(told) => told,
-            Err(RecvTimeoutError::Timeout) => Err(Trouble::new(format!("nothing is told to {:?}", self.watch))),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(Trouble::new(format!("nothing is told to {:?}", self.watch)))
+            }
             Err(RecvTimeoutError::Disconnected) => Err(Trouble::new(format!("{:?} has ended", self.watch))),
         }
     }
@@ -93,7 +95,9 @@ impl Stream {
                 Ok(Told::Compacted(revision)) => return Ok(End::Compacted(revision)),
                 Ok(other) => return Err(Trouble::new(format!("a watcher is told {other:?}"))),
                 Err(trouble) => {
-                    return Err(Trouble::new(format!("{trouble}, before revision {last}; it has seen {seen:?}")));
+                    return Err(Trouble::new(format!(
+                        "{trouble}, before revision {last}; it has seen {seen:?}"
+                    )));
                 }
             }
         }

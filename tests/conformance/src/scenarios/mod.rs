@@ -65,7 +65,8 @@ fn parsed((name, about, text): &Text) -> Result<Scenario, Trouble> {
         if let Some(answer) = line.strip_prefix("newest ") {
             let answer = serde_json::from_str(answer).map_err(Trouble::when(line))?;
             corrections.push(Correction { place: draws.len() - 1, answer, why: String::new() });
-        } else if let (Some(why), Some(correction)) = (line.strip_prefix("because "), corrections.last_mut()) {
+        } else if let (Some(why), Some(correction)) = (line.strip_prefix("because "), corrections.last_mut())
+        {
             why.clone_into(&mut correction.why);
         } else {
             draws.push(Draw::Fixed(serde_json::from_str::<Operation>(line).map_err(Trouble::when(line))?));
@@ -81,7 +82,8 @@ fn random(seed: u64) -> Scenario {
     let draws = (0..RANDOM_LENGTH).map(|_| Draw::Random(Rc::clone(&mood), rng.bits())).collect();
     Scenario {
         name: format!("random-{seed:02}"),
-        about: "operations at random; those whose answers may differ between versions of etcd are left out".to_owned(),
+        about: "operations at random; those whose answers may differ between versions of etcd are left out"
+            .to_owned(),
         is_random: true,
         draws,
         corrections: Vec::new(),
