@@ -58,14 +58,23 @@ fn a_difference_is_found_and_its_run_made_short() {
     );
 }
 
-/// Answers to a range by version: keys with their versions.
-fn by_version(kvs: &[(&str, u64)], more: bool) -> Answer {
+/// The answer to a range by version: keys with their versions, all there are.
+fn whole(kvs: &[(&str, u64)]) -> Answer {
+    Answer::Range(by_version(kvs))
+}
+
+/// The same where the limit has left some out.
+fn cut(kvs: &[(&str, u64)]) -> Answer {
+    Answer::Range(Ranged { more: true, ..by_version(kvs) })
+}
+
+fn by_version(kvs: &[(&str, u64)]) -> Ranged {
     let kv = |(key, version): &(&str, u64)| KeyValue {
         key: Bytes::from(*key),
         version: *version,
         ..KeyValue::default()
     };
-    Answer::Range(Ranged { revision: 9, kvs: kvs.iter().map(kv).collect(), more, count: Some(5) })
+    Ranged { revision: 9, kvs: kvs.iter().map(kv).collect(), more: false, count: Some(5) }
 }
 
 /// What was exempt where the answers pass for the same.
@@ -87,20 +96,16 @@ fn compared(etcd: &Answer, engine: &Answer) -> Option<Vec<Exemption>> {
 
 #[test]
 fn entries_of_the_same_rank_come_in_any_order_and_no_others() {
-    let one = by_version(&[("a", 1), ("b", 2), ("c", 2)], false);
+    let one = whole(&[("a", 1), ("b", 2), ("c", 2)]);
     assert_eq!(compared(&one, &one), Some(Vec::new()));
-    let swapped = by_version(&[("a", 1), ("c", 2), ("b", 2)], false);
+    let swapped = whole(&[("a", 1), ("c", 2), ("b", 2)]);
     assert_eq!(compared(&one, &swapped), Some(vec![Exemption::EqualRanks]));
-    assert_eq!(compared(&one, &by_version(&[("b", 2), ("a", 1), ("c", 2)], false)), None);
-    assert_eq!(
-        compared(&one, &by_version(&[("a", 1), ("b", 2), ("d", 2)], false)),
-        None,
-        "nothing was left out"
-    );
-    assert_eq!(compared(&one, &by_version(&[("a", 1), ("b", 2), ("c", 2)], true)), None);
+    assert_eq!(compared(&one, &whole(&[("b", 2), ("a", 1), ("c", 2)])), None);
+    assert_eq!(compared(&one, &whole(&[("a", 1), ("b", 2), ("d", 2)])), None, "nothing was left out");
+    assert_eq!(compared(&one, &cut(&[("a", 1), ("b", 2), ("c", 2)])), None);
 
-    let cut = by_version(&[("a", 1), ("b", 2)], true);
-    assert_eq!(compared(&cut, &by_version(&[("a", 1), ("c", 2)], true)), Some(vec![Exemption::EqualRanks]));
-    assert_eq!(compared(&cut, &by_version(&[("d", 1), ("b", 2)], true)), None, "the first run is whole");
-    assert_eq!(compared(&cut, &by_version(&[("a", 1), ("b", 3)], true)), None);
+    let short = cut(&[("a", 1), ("b", 2)]);
+    assert_eq!(compared(&short, &cut(&[("a", 1), ("c", 2)])), Some(vec![Exemption::EqualRanks]));
+    assert_eq!(compared(&short, &cut(&[("d", 1), ("b", 2)])), None, "the first run is whole");
+    assert_eq!(compared(&short, &cut(&[("a", 1), ("b", 3)])), None);
 }
