@@ -1,7 +1,7 @@
 //! Where the two stores may differ, and nowhere else.
 //!
-//! A [`Mask`] is a place where the etcd at hand is older than the etcd that the engine follows. A [`Neighbour`] is a place where
-//! etcd's answer is not determined, or is no answer.
+//! An [`Exemption`] is either a place where the etcd at hand is older than the one that the engine follows, or a place where etcd's answer
+//! is not determined, or is no answer. Each is counted.
 
 use std::collections::BTreeMap;
 
