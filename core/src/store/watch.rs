@@ -19,7 +19,7 @@ use crate::records::{Body, Parts, Record, stored, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
-use crate::watch::{EventKind, State, Wants};
+use crate::watch::{EventKind, State, Told, Wants};
 
 /// What was there before a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,30 +249,30 @@ impl<S: Storage> Store<S> {
         };
         let lost = first.and_then(|first| self.check_watchable(first).err());
         if let Some(error) = lost.filter(|_| !sabotaged!(WatcherLossHidden)) {
-            self.watchers.told(id, State::Lost(first.unwrap_or(0)));
+            self.watchers.told(id, Told::UpTo(State::Lost(first.unwrap_or(0))));
             return Err(error);
         }
-        let (batch, state) = match &watcher.state {
+        let (batch, told) = match &watcher.state {
             State::Lost(_) => return Ok(Watched::Idle),
-            State::Behind(from) => self.scan(&watcher.keys, &watcher.wants, *from)?,
+            State::Behind(from) => {
+                let (batch, state) = self.scan(&watcher.keys, &watcher.wants, *from)?;
+                (batch, Told::UpTo(state))
+            }
             State::Listed(positions) if positions.is_empty() => {
                 if !watcher.owes_progress || visible + 1 < watcher.wants.first {
                     return Ok(Watched::Idle);
                 }
                 let revision = Revision::new(visible);
-                (
-                    Some(WatchBatch { events: Vec::new(), revision, is_fragment: false }),
-                    State::Listed(VecDeque::new()),
-                )
+                (Some(WatchBatch { events: Vec::new(), revision, is_fragment: false }), Told::First(0))
             }
             State::Listed(positions) => {
                 let (batch, told) = self.listed(&watcher.wants, positions)?;
-                (batch, State::Listed(positions.iter().skip(told).copied().collect()))
+                (batch, Told::First(told))
             }
         };
-        let is_behind = matches!(state, State::Behind(next) if next.main <= visible);
-        if batch.is_some() || state != watcher.state {
-            self.watchers.told(id, state);
+        let is_behind = matches!(&told, Told::UpTo(State::Behind(next)) if next.main <= visible);
+        if batch.is_some() || told != Told::First(0) {
+            self.watchers.told(id, told);
         }
         Ok(match batch {
             Some(batch) => Watched::Batch(batch),
