@@ -253,7 +253,7 @@ fn a_watcher_knows_nothing_that_a_crash_can_undo() {
 /// etcd#17529: a watcher that did not keep up lost events.
 #[test]
 fn a_slow_watcher_misses_nothing() {
-    check_simulated(Sabotage::WatchListForgetful);
+    check(Sabotage::WatchListForgetful, scenarios::a_watcher_that_does_not_keep_up);
 }
 
 /// etcd#20221: a watcher of a future revision was told of earlier events.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Durability, Entry, Error, Keys, Next, Options, Store};
+use palimpsest_kv::{Budget, Durability, Entry, Error, Keys, Next, Options, Store, Watched};
 use palimpsest_kv_tests::faulty::{Fault, FaultyStorage, Lasting, Operation};
 use palimpsest_kv_tests::hostile::Image;
 use palimpsest_kv_tests::rng::Rng;
@@ -272,4 +272,17 @@ pub(super) fn a_read_that_fails_within_a_range() {
         medium.heal();
     }
     assert!(failures > 10, "{failures} ranges have failed");
+}
+
+/// A watcher is asked only after many more changes than its list holds.
+pub(super) fn a_watcher_that_does_not_keep_up() {
+    let options = Options { durability: Durability::Relaxed, ..Options::default() };
+    let mut store = Store::open(FaultyStorage::new(), options).unwrap();
+    let watcher = store.watch("key").start().unwrap();
+    (0..700).for_each(|_| _ = store.put("key", "value").unwrap());
+    let mut told = Vec::new();
+    while let Watched::Batch(batch) = store.poll(&watcher).unwrap() {
+        told.extend(batch.events.iter().map(|event| event.entry.mod_revision().get()));
+    }
+    assert!(told.into_iter().eq(2..=701), "all changes, each once and in order");
 }
