@@ -232,7 +232,7 @@ fn a_hash_does_not_depend_on_background_work() {
 /// A lease is revoked with its keys, or not at all: else a crash leaves a lease whose keys are gone.
 #[test]
 fn a_revocation_is_whole() {
-    check_simulated(Sabotage::RevocationSplit);
+    check(Sabotage::RevocationSplit, scenarios::a_revocation_that_a_crash_interrupts);
 }
 
 /// etcd#9395 and #9888: a restart gave each lease its whole time once more. A crash neither gives nor takes any.
@@ -240,7 +240,7 @@ fn a_revocation_is_whole() {
 fn leases_and_their_times_outlive_the_process() {
     check_simulated(Sabotage::LeasesNotCheckpointed);
     check_simulated(Sabotage::LeaseTimeForgotten);
-    check_simulated(Sabotage::RenewalForgotten);
+    check(Sabotage::RenewalForgotten, scenarios::a_renewal_before_a_crash);
     check_simulated(Sabotage::LeaseOrderIgnored);
 }
 
@@ -259,25 +259,25 @@ fn a_slow_watcher_misses_nothing() {
 /// etcd#20221: a watcher of a future revision was told of earlier events.
 #[test]
 fn a_watcher_of_the_future_is_not_told_of_the_past() {
-    check_simulated(Sabotage::FutureWatcherToldOfThePast);
+    check(Sabotage::FutureWatcherToldOfThePast, scenarios::watchers_at_the_edges);
 }
 
 /// etcd#10681: what was there before an event was silently missing when compaction had removed it. A watcher that has lost events is told so.
 #[test]
 fn a_watcher_is_told_what_compaction_took() {
     check_simulated(Sabotage::WatcherLossHidden);
-    check_simulated(Sabotage::PreviousMissing);
+    check(Sabotage::PreviousMissing, scenarios::watchers_at_the_edges);
 }
 
 /// Events of one revision come together.
 #[test]
 fn a_revision_is_told_whole() {
-    check_simulated(Sabotage::RevisionTornApart);
+    check(Sabotage::RevisionTornApart, scenarios::watchers_at_the_edges);
 }
 
 /// etcd#22139: puts in nested transactions passed the quota.
 #[test]
 fn nested_transactions_are_checked_as_others() {
-    check_simulated(Sabotage::NestedPutsCostNothing);
+    check(Sabotage::NestedPutsCostNothing, scenarios::watchers_at_the_edges);
     check_simulated(Sabotage::NestedDuplicatesAllowed);
 }
