@@ -11,6 +11,7 @@ use crate::lease::{LeaseId, LeaseStatus, Renewal, ttl_seconds};
 use crate::limits::MAX_LEASE_SECONDS;
 use crate::records::SystemRecord;
 use crate::revision::Revision;
+use crate::sabotage::sabotaged;
 use crate::scheduler::Time;
 use crate::storage::Storage;
 
@@ -112,6 +113,9 @@ impl<S: Storage> Store<S> {
         let ready = self.noting_failure(ready)?;
         let deleted = ready.len() as u64;
         ready.into_iter().for_each(|change| self.make(change, &mut writing));
+        if sabotaged!(RevocationSplit) {
+            self.end_write(writing, Durability::Strict)?;
+        }
         // Behind the deletes, in the same commit: after a crash either all of it has happened or nothing.
         self.append_system(SystemRecord::LeaseRevoked { id: id.get() })?;
         self.leases.remove(id);
@@ -134,7 +138,7 @@ impl<S: Storage> Store<S> {
         self.writable()?;
         let renewed = self.leases.renew(id);
         let Some((seconds, renewal)) = renewed else { return Err(Error::LeaseNotFound { lease: id.get() }) };
-        if renewal == Renewal::ToBeWritten {
+        if renewal == Renewal::ToBeWritten && !sabotaged!(RenewalForgotten) {
             self.append_system(SystemRecord::LeaseRenewed { id: id.get() })?;
             self.settle(self.options.durability)?;
         }
