@@ -6,6 +6,10 @@ import type { Appointment, Host } from './host.js'
 const BUDGET = 2
 /** How long a program may go on with awaited calls before its event loop gets a turn, in milliseconds. */
 const TURN = 8
+/** The longest time that a timer of the hosts can count, in milliseconds. */
+const LONGEST_WAIT = 0x7fff_ffff
+/** When background work is tried again after it has met damage, which ends a compaction but not leases, in milliseconds. */
+const RETRY = 1000
 /** Calls between two looks at the clock. */
 const CALLS_PER_LOOK = 64
 
@@ -85,6 +89,11 @@ export class Background {
     this.#observers.clear()
   }
 
+  /** Calls back in the next turn of the event loop, which the program lives to see. */
+  nextTurn(callback: () => void): void {
+    this.#host.soon(callback).ref()
+  }
+
   /**
    * A turn of the event loop if the last one is long ago, else nothing. Awaiting calls that are fulfilled at once never lets
    * the event loop turn: a long chain of them would starve the background work and everything else in the program.
@@ -126,6 +135,8 @@ export class Background {
       this.#plan()
     } catch (thrown) {
       error = this.#instance.error(thrown)
+      if (error.code === 'CORRUPT' && this.#appointment === undefined)
+        this.#appoint(this.#host.later(() => this.#step(), RETRY))
     }
     this.#tell(error)
   }
@@ -143,7 +154,7 @@ export class Background {
     const next = this.#engine.run(BUDGET)
     if (next.when === 'now') this.wake()
     if (next.when === 'at') {
-      const wait = Math.max(0, next.at - performance.now())
+      const wait = Math.min(Math.max(0, next.at - performance.now()), LONGEST_WAIT)
       this.#appoint(this.#host.later(() => this.#step(), wait))
     }
   }
