@@ -262,6 +262,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
       // Apart from closing, which writes a checkpoint: where only that fails, the writes that wait are durable.
       this.#commits.sync()
       this.instance.assertSound()
+      this.#lookAtClock()
       this.#engine.close()
       this.#engine.free()
     } catch (thrown) {
@@ -300,6 +301,18 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
 
   protected cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor {
     return this.#engine.cursor(keys, options)
+  }
+
+  /** Lets the engine see how much of the time of leases is over, which it remembers. */
+  #lookAtClock(): void {
+    if (this.#engine.leases().length === 0) return
+    try {
+      this.#engine.run(0)
+    } catch (thrown) {
+      // Closing goes on, unless the engine has broken down: what is wrong with the storage it finds out itself.
+      this.instance.error(thrown)
+      this.instance.assertSound()
+    }
   }
 
   #assertWritable(): void {

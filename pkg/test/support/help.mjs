@@ -17,6 +17,12 @@ export function freshFolder(t) {
   return folder
 }
 
+/** Keeps the test's process alive until the test ends, as a program's other work would: a store's own timers don't. */
+export function staysAlive(t) {
+  const timer = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(timer))
+}
+
 /** Everything there is, as `[key, value]`. */
 export async function contents(db, options = {}) {
   const entries = []
