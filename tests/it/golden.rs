@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use palimpsest_kv::storage::{FileStorage, Storage};
-use palimpsest_kv::{Entry, Revision, Store, examine};
+use palimpsest_kv::{Entry, Revision, Store, Time, examine};
 use palimpsest_kv_tests::golden::{GOLDEN, Golden};
 
 /// The largest golden file, in bytes: a store of the default page size has at least 18 pages.
@@ -33,6 +33,18 @@ fn compare<S: Storage>(store: &Store<S>, golden: &Golden) {
         let entry = entry.unwrap_or_else(|error| panic!("{name}: {value:?}: {error}"));
         assert_eq!(shape(entry), value.is, "{name}: {value:?}");
     }
+    let leases: Vec<(u64, u64, Vec<Vec<u8>>)> = store
+        .leases()
+        .into_iter()
+        .map(|id| {
+            let status = store.lease(id, Time::from_micros(0)).expect("a lease that is listed");
+            (id.get(), status.ttl.as_secs(), store.lease_keys(id))
+        })
+        .collect();
+    let expected = golden.leases.iter().map(|(id, seconds, keys)| {
+        (*id, *seconds, keys.iter().map(|key| key.as_bytes().to_vec()).collect::<Vec<_>>())
+    });
+    assert_eq!(leases, expected.collect::<Vec<_>>(), "{name}");
     store.check().unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 

@@ -77,7 +77,7 @@ fn background_work_and_reopening_change_no_hash() {
         let swarm = Swarm::new(rng, Power::Steady);
         let mut checked = Checked::new(FaultyStorage::new(), options, SimClock::ticking(20));
         for _ in 0..steps {
-            let action = swarm.next(rng, (checked.model(), checked.snapshots()));
+            let action = swarm.next(rng, (checked.model(), checked.open_things()));
             checked.apply(&action);
             if !rng.once_in(40) {
                 continue;

@@ -11,6 +11,8 @@ mod crash;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod etcd_cases;
+#[cfg(test)]
 mod fuzzing;
 #[cfg(test)]
 mod golden;

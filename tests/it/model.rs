@@ -49,7 +49,7 @@ fn run<M: Medium>(rng: &mut Rng, steps: usize, (medium, page_bytes): (M, usize))
     let clock = SimClock::ticking(rng.one_of(&[0, 1, 20, 700]));
     let mut checked = Checked::new(medium, options, clock);
     for step in 1..=steps {
-        let action = swarm.next(rng, (checked.model(), checked.snapshots()));
+        let action = swarm.next(rng, (checked.model(), checked.open_things()));
         let doing = Doing { step, action: &action };
         if trace {
             doing.print();

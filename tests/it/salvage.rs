@@ -64,7 +64,7 @@ fn run(rng: &mut Rng, steps: usize, page_bytes: usize) {
     let mut checked =
         Checked::new(FaultyStorage::new(), options, SimClock::ticking(rng.one_of(&[0, 1, 20, 700])));
     for step in 1..=steps {
-        let action = swarm.next(rng, (checked.model(), checked.snapshots()));
+        let action = swarm.next(rng, (checked.model(), checked.open_things()));
         checked.apply(&action);
         if step % BATCH_STEPS == 0 {
             checked.apply(&if rng.once_in(3) { Action::Reopen } else { Action::Flush });

@@ -98,7 +98,7 @@ pub fn operations(input: &[u8]) {
         if rng.is_spent() {
             break;
         }
-        let action = swarm.next(&mut rng, (checked.model(), checked.snapshots()));
+        let action = swarm.next(&mut rng, (checked.model(), checked.open_things()));
         checked.apply(&action);
     }
     checked.verify(&mut rng);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Op, Options, Store};
+use palimpsest_kv::{Budget, LeaseId, Op, Options, Put, Store};
 
 use crate::faulty::FaultyStorage;
 use crate::sim::{SimClock, run_until_idle};
@@ -50,6 +50,8 @@ pub struct Golden {
     pub counts: (u64, u64),
     /// Some of what can be read.
     pub values: &'static [Value],
+    /// Its leases: number, time in seconds, and keys.
+    pub leases: &'static [(u64, u64, &'static [&'static str])],
 }
 
 const fn value(at: u64, key: &'static str, is: Option<(u8, usize, u64, u64, u64)>) -> Value {
@@ -79,6 +81,28 @@ fn large(store: &mut Store<FaultyStorage>) -> palimpsest_kv::Result<()> {
     store.put("large", text(b'm', 3_000)).map(drop)
 }
 
+/// Leases that a checkpoint remembers and leases of the log; one that is revoked, one that is renewed, keys with and without.
+fn leased(store: &mut Store<FaultyStorage>) -> palimpsest_kv::Result<()> {
+    let id = |number| LeaseId::new(number).expect("a number that a lease can have");
+    let clock = SimClock::ticking(1);
+    store.grant_lease_as(id(7), Duration::from_secs(60))?;
+    store.grant_lease_as(id(8), Duration::from_secs(60))?;
+    store.put_with(&Put::new("session", text(b's', 10)).lease(id(7)))?;
+    store.put_with(&Put::new("freed", text(b'f', 10)).lease(id(8)))?;
+    store.put_with(&Put::new("gone", text(b'g', 10)).lease(id(8)))?;
+    let _next = store.run(&clock, Budget::millis(2))?;
+    clock.advance(10_000_000);
+    let _next = store.run(&clock, Budget::millis(2))?;
+    store.grant_lease_as(id(u64::MAX >> 1), Duration::from_secs(2))?;
+    store.checkpoint()?;
+    store.put("kept", text(b'k', 10))?;
+    store.put("freed", text(b'v', 10))?;
+    store.revoke_lease(id(8))?;
+    store.keep_alive(id(7))?;
+    store.grant_lease_as(id(9), Duration::from_secs(3_600))?;
+    store.put_with(&Put::new("later", text(b'l', 10)).lease(id(9))).map(drop)
+}
+
 fn finish_compaction(store: &mut Store<FaultyStorage>) {
     run_until_idle(store, &SimClock::ticking(1), Budget::millis(2));
 }
@@ -106,6 +130,7 @@ pub const GOLDEN: &[Golden] = &[
         compacted: None,
         counts: (0, 0),
         values: &[value(0, "key0", None)],
+        leases: &[],
     },
     Golden {
         name: "v1-log-of-one-page",
@@ -116,6 +141,7 @@ pub const GOLDEN: &[Golden] = &[
         compacted: None,
         counts: (1, 1),
         values: &[value(0, "key", Some((b'v', 5, 2, 2, 1)))],
+        leases: &[],
     },
     Golden {
         name: "v1-log-after-a-checkpoint",
@@ -138,6 +164,7 @@ pub const GOLDEN: &[Golden] = &[
             value(9, "key1", Some((b'c', 40, 2, 4, 3))),
             value(0, "key1", None),
         ],
+        leases: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-512-bytes",
@@ -148,6 +175,7 @@ pub const GOLDEN: &[Golden] = &[
         compacted: None,
         counts: (8, 27),
         values: HISTORY,
+        leases: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-2048-bytes",
@@ -158,6 +186,7 @@ pub const GOLDEN: &[Golden] = &[
         compacted: None,
         counts: (8, 27),
         values: HISTORY,
+        leases: &[],
     },
     Golden {
         name: "v1-history-left-open",
@@ -168,6 +197,7 @@ pub const GOLDEN: &[Golden] = &[
         compacted: None,
         counts: (8, 27),
         values: HISTORY,
+        leases: &[],
     },
     Golden {
         name: "v1-large-keys-and-values",
@@ -181,6 +211,7 @@ pub const GOLDEN: &[Golden] = &[
             value(2, "large", Some((b'l', 9_000, 2, 2, 1))),
             value(0, "large", Some((b'm', 3_000, 2, 6, 2))),
         ],
+        leases: &[],
     },
     Golden {
         name: "v1-tombstones",
@@ -198,6 +229,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "key0", None),
             value(0, "key3", None),
         ],
+        leases: &[],
     },
     Golden {
         name: "v1-compacted",
@@ -218,6 +250,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "key0", Some((b'e', 30, 2, 8, 4))),
             value(0, "key3", Some((b'd', 10, 6, 6, 1))),
         ],
+        leases: &[],
     },
     Golden {
         name: "v1-compaction-scheduled",
@@ -231,6 +264,7 @@ pub const GOLDEN: &[Golden] = &[
         compacted: Some(4),
         counts: (8, 27),
         values: &[value(4, "key3", Some((b'c', 40, 2, 4, 3))), value(0, "key3", Some((b'd', 10, 6, 6, 1)))],
+        leases: &[],
     },
     Golden {
         name: "v1-compaction-half-done",
@@ -250,6 +284,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "key3", Some((b'd', 10, 6, 6, 1))),
             value(0, "key5", None),
         ],
+        leases: &[],
     },
     Golden {
         name: "v1-branches-of-two-levels",
@@ -269,6 +304,7 @@ pub const GOLDEN: &[Golden] = &[
             value(7, "key04", Some((5, 50, 2, 7, 6))),
             value(0, "key00", Some((9, 50, 2, 11, 10))),
         ],
+        leases: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-4096-bytes",
@@ -279,6 +315,23 @@ pub const GOLDEN: &[Golden] = &[
         compacted: None,
         counts: (8, 27),
         values: HISTORY,
+        leases: &[],
+    },
+    Golden {
+        name: "v1-leases",
+        page_bytes: 512,
+        left: Left::Open,
+        steps: leased,
+        revision: 8,
+        compacted: None,
+        counts: (5, 7),
+        values: &[
+            value(0, "session", Some((b's', 10, 2, 2, 1))),
+            value(5, "gone", Some((b'g', 10, 4, 4, 1))),
+            value(0, "gone", None),
+            value(0, "freed", Some((b'v', 10, 3, 6, 2))),
+        ],
+        leases: &[(7, 60, &["session"]), (9, 3_600, &["later"]), (u64::MAX >> 1, 2, &[])],
     },
 ];
 

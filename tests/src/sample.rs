@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use palimpsest_kv::storage::Storage;
-use palimpsest_kv::{Budget, Durability, Keys, Op, Options, Revision, Store};
+use palimpsest_kv::{Budget, Durability, Keys, LeaseId, Op, Options, Put, Revision, Store, Time};
 
 use crate::action::Found;
 use crate::faulty::FaultyStorage;
@@ -35,6 +35,8 @@ pub struct Answers {
     pub compacted: Option<Revision>,
     /// All keys at each revision.
     pub contents: Vec<Vec<Found>>,
+    /// The leases: number, time in seconds, and keys.
+    pub leases: Vec<(u64, u64, Vec<Vec<u8>>)>,
 }
 
 /// Everything that can be read, by both ways of reading.
@@ -57,7 +59,11 @@ pub fn read_all<S: Storage>(store: &Store<S>) -> palimpsest_kv::Result<Answers> 
         }
         contents.push(entries.iter().map(Found::from).collect());
     }
-    Ok(Answers { revision, compacted, contents })
+    let leases = store.leases().into_iter().filter_map(|id| {
+        let status = store.lease(id, Time::from_micros(0))?;
+        Some((id.get(), status.ttl.as_secs(), store.lease_keys(id)))
+    });
+    Ok(Answers { revision, compacted, contents, leases: leases.collect() })
 }
 
 /// A store as bytes, and what is in it.
@@ -75,6 +81,10 @@ pub struct Sample {
     pub is_left: bool,
     /// What could be read at these moments and others, as far as a loss of power may lead back to them.
     pub undone: Vec<Answers>,
+}
+
+fn lease(number: u64) -> LeaseId {
+    LeaseId::new(number).expect("a number that a lease can have")
 }
 
 /// A store that is being made into a sample.
@@ -117,6 +127,8 @@ impl Maker {
                 store.with_durability(Durability::Relaxed).txn().then((0..14).map(put)).commit().map(drop)
             });
         }
+        self.step(|store| store.grant_lease_as(lease(5), Duration::from_secs(60)).map(drop));
+        self.step(|store| store.put_with(&Put::new("session", "of a lease").lease(lease(5))).map(drop));
         self.step(|store| store.put("large", vec![b'a'; 900]).map(drop));
         self.step(|store| store.put(vec![b'k'; 300], vec![b'v'; 300]).map(drop));
         self.step(|store| store.delete("key03").map(drop));
@@ -161,6 +173,9 @@ pub fn left() -> Sample {
     maker.step(|store| store.run(&SimClock::ticking(1_000), Budget::micros(1)).map(drop));
     maker.step(Store::checkpoint);
     maker.step(|store| store.put("key01", "newer").map(drop));
+    maker.step(|store| store.grant_lease_as(lease(6), Duration::from_secs(7)).map(drop));
+    maker.step(|store| store.put_with(&Put::new("another", "session").lease(lease(6))).map(drop));
+    maker.step(|store| store.revoke_lease(lease(5)).map(drop));
     maker.step(|store| store.put("long", vec![b'l'; 700]).map(drop));
     maker.step(|store| store.delete("key02").map(drop));
     maker.step(|store| {

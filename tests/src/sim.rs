@@ -36,6 +36,12 @@ impl SimClock {
         Time::from_micros(self.now.get())
     }
 
+    /// What it would say after so many more looks.
+    #[must_use]
+    pub fn after_looks(&self, looks: u64) -> Time {
+        Time::from_micros(self.now.get() + looks * self.micros_per_look)
+    }
+
     /// How often the clock was looked at.
     #[must_use]
     pub fn looks(&self) -> u64 {
@@ -50,6 +56,16 @@ impl Clock for SimClock {
         self.looks.set(self.looks.get() + 1);
         now
     }
+}
+
+/// Whether a store that wants to be called again later only waits for leases to end, or to tell watchers how far it is.
+///
+/// # Errors
+/// Those of [`Store::status`].
+pub fn is_at_rest<S: Storage>(store: &Store<S>) -> palimpsest_kv::Result<bool> {
+    let status = store.status()?;
+    let waits = status.leases + status.watchers > 0;
+    Ok(waits && status.finished == status.scheduled && status.durable_revision == status.revision)
 }
 
 /// Calls [`Store::run`] as a host would until the store has nothing to do, and tells how often that was.
@@ -78,6 +94,7 @@ pub fn try_run_until_idle<S: Storage>(
     for calls in 1..=patience {
         match store.run(clock, budget)? {
             Next::Now => {}
+            Next::At(_) if is_at_rest(store)? => return Ok(calls),
             Next::At(time) => clock.advance_to(time),
             Next::Idle => return Ok(calls),
         }

@@ -18,7 +18,7 @@ use crate::pager::Page;
 use crate::records::{Body, Parts, Record, stored, with_key};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
-use crate::watch::{EventKind, State, Wants};
+use crate::watch::{EventKind, State, Told, Wants};
 
 /// What was there before a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -246,30 +246,30 @@ impl<S: Storage> Store<S> {
             State::Lost(main) => Some(*main),
         };
         if let Some(error) = first.and_then(|first| self.check_watchable(first).err()) {
-            self.watchers.told(id, State::Lost(first.unwrap_or(0)));
+            self.watchers.told(id, Told::UpTo(State::Lost(first.unwrap_or(0))));
             return Err(error);
         }
-        let (batch, state) = match &watcher.state {
+        let (batch, told) = match &watcher.state {
             State::Lost(_) => return Ok(Watched::Idle),
-            State::Behind(from) => self.scan(&watcher.keys, &watcher.wants, *from)?,
+            State::Behind(from) => {
+                let (batch, state) = self.scan(&watcher.keys, &watcher.wants, *from)?;
+                (batch, Told::UpTo(state))
+            }
             State::Listed(positions) if positions.is_empty() => {
-                if !watcher.owes_progress {
+                if !watcher.owes_progress || visible + 1 < watcher.wants.first {
                     return Ok(Watched::Idle);
                 }
                 let revision = Revision::new(visible);
-                (
-                    Some(WatchBatch { events: Vec::new(), revision, is_fragment: false }),
-                    State::Listed(VecDeque::new()),
-                )
+                (Some(WatchBatch { events: Vec::new(), revision, is_fragment: false }), Told::First(0))
             }
             State::Listed(positions) => {
                 let (batch, told) = self.listed(&watcher.wants, positions)?;
-                (batch, State::Listed(positions.iter().skip(told).copied().collect()))
+                (batch, Told::First(told))
             }
         };
-        let is_behind = matches!(state, State::Behind(next) if next.main <= visible);
-        if batch.is_some() || matches!(state, State::Behind(_)) || matches!(watcher.state, State::Behind(_)) {
-            self.watchers.told(id, state);
+        let is_behind = matches!(&told, Told::UpTo(State::Behind(next)) if next.main <= visible);
+        if batch.is_some() || told != Told::First(0) {
+            self.watchers.told(id, told);
         }
         Ok(match batch {
             Some(batch) => Watched::Batch(batch),
@@ -278,7 +278,8 @@ impl<S: Storage> Store<S> {
         })
     }
 
-    /// The revision up to which a watcher has been told of everything, if there is nothing left to tell it now.
+    /// The revision up to which a watcher has been told of everything, if there is nothing left to tell it now. None before the first
+    /// revision that it wants to hear of: one that went on from there would be told of what this one never asked for.
     ///
     /// # Errors
     /// [`Error::WatchNotFound`].
@@ -293,7 +294,8 @@ impl<S: Storage> Store<S> {
     pub fn progress_id(&self, id: u64) -> Result<Option<Revision>> {
         let found = self.watchers.get(id).ok_or(Error::WatchNotFound { watcher: id })?;
         let is_told = matches!(&found.state, State::Listed(positions) if positions.is_empty());
-        Ok(is_told.then(|| Revision::new(self.watchable_revision())))
+        let visible = self.watchable_revision();
+        Ok((is_told && visible + 1 >= found.wants.first).then(|| Revision::new(visible)))
     }
 
     /// The numbers of the watchers that there may be something to tell: those that are worth polling.
@@ -363,7 +365,8 @@ impl<S: Storage> Store<S> {
         self.records.source().for_each_from(self.pager.pages(), from, |page, record| {
             let position = record.position;
             let is_enough = seen >= WATCH_SCAN_RECORDS && position.main != main;
-            if position.main > visible || is_enough || !batch.has_room(position.main) {
+            let is_within = position.main == batch.last;
+            if position.main > visible || is_enough || (!is_within && !batch.has_room(position.main)) {
                 next = Some(position);
                 return Ok(ControlFlow::Break(()));
             }
@@ -376,9 +379,15 @@ impl<S: Storage> Store<S> {
             };
             let is_wanted =
                 wants.wants(kind) && with_key(self.pager.pages(), &record.body, |key| keys.contains(key))?;
-            if is_wanted {
-                batch.push(self.event(wants, page, record)?);
+            if !is_wanted {
+                return Ok(ControlFlow::Continue(()));
             }
+            // A fragment ends only where there is more to tell of its revision.
+            if !batch.has_room(position.main) {
+                next = Some(position);
+                return Ok(ControlFlow::Break(()));
+            }
+            batch.push(self.event(wants, page, record)?);
             Ok(ControlFlow::Continue(()))
         })?;
         let state = match next {

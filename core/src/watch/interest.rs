@@ -1,114 +1,150 @@
-//! Who is interested in a key: single keys by hash, intervals by an interval tree.
+//! Who is interested in a key: single keys and prefixes by hash, other intervals by an interval tree.
 
-use alloc::vec;
 use alloc::vec::Vec;
-use core::ops::{Bound, Range};
+use core::ops::Bound;
 
 use hashbrown::HashMap;
-use interavl::IntervalTree;
 
+use super::intervals::{End, Interval, Intervals};
 use crate::keys::Keys;
 
-/// An end of an interval. The order of the variants is theirs: every key is before the end of all keys.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Edge {
-    Key(Vec<u8>),
-    AfterAll,
-}
+/// Numbers by bytes.
+type Ids = HashMap<Vec<u8>, Vec<u64>>;
+
+/// So many lengths of prefixes are found by hash, each for the price of a lookup; prefixes of other lengths are intervals like all others.
+const MOST_LENGTHS: usize = 4;
 
 /// Numbers by the keys that they are interested in.
-#[derive(Default)]
+///
+/// Invariant: no map is empty but that of single keys, and no list of numbers.
+#[derive(Debug, Default)]
 pub(super) struct Interest {
-    single: HashMap<Vec<u8>, Vec<u64>>,
-    intervals: IntervalTree<Edge, Vec<u64>>,
-    /// How many numbers there are in intervals.
-    in_intervals: usize,
+    single: Ids,
+    /// By length. Most who watch an interval watch a prefix, and prefixes that do not lie within each other are found in one step.
+    prefixes: Vec<(usize, Ids)>,
+    intervals: Intervals,
 }
 
-impl core::fmt::Debug for Interest {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Interest").field("len", &self.len()).finish_non_exhaustive()
+fn add_to(ids: &mut Ids, bytes: &[u8], id: u64) {
+    ids.entry_ref(bytes).or_default().push(id);
+}
+
+/// Takes a number away. Answers whether it was there.
+fn remove_from(ids: &mut Ids, bytes: &[u8], id: u64) -> bool {
+    let Some(list) = ids.get_mut(bytes) else { return false };
+    let before = list.len();
+    list.retain(|other| *other != id);
+    let is_removed = list.len() < before;
+    if list.is_empty() {
+        ids.remove(bytes);
     }
+    is_removed
+}
+
+fn count(ids: &Ids) -> usize {
+    ids.values().map(Vec::len).sum()
+}
+
+/// The prefix that all of an interval's keys have and no others; `None` if there is none.
+fn prefix(keys: &Keys) -> Option<&[u8]> {
+    let (Bound::Included(start), _) = keys.bounds()? else { return None };
+    (*keys == Keys::prefix(start)).then_some(start)
 }
 
 /// The interval of keys that are not one key; `None` for one that holds none.
-fn interval(keys: &Keys) -> Option<Range<Edge>> {
+fn interval(keys: &Keys) -> Option<Interval> {
     let (start, end) = keys.bounds()?;
     let start = match start {
-        Bound::Included(key) | Bound::Excluded(key) => key.to_vec(),
-        Bound::Unbounded => Vec::new(),
+        Bound::Included(key) | Bound::Excluded(key) => key.into(),
+        Bound::Unbounded => [].into(),
     };
     let end = match end {
-        Bound::Included(key) | Bound::Excluded(key) => Edge::Key(key.to_vec()),
-        Bound::Unbounded => Edge::AfterAll,
+        Bound::Included(key) | Bound::Excluded(key) => End::Before(key.into()),
+        Bound::Unbounded => End::AfterAll,
     };
-    Some(Edge::Key(start)..end)
+    Some(Interval { start, end })
 }
 
 impl Interest {
     pub(super) fn len(&self) -> usize {
-        self.single.values().map(Vec::len).sum::<usize>() + self.in_intervals
+        let in_prefixes: usize = self.prefixes.iter().map(|(_, ids)| count(ids)).sum();
+        count(&self.single) + in_prefixes + self.intervals.len()
     }
 
     pub(super) fn add(&mut self, keys: &Keys, id: u64) {
         if let Some(key) = keys.single() {
-            self.single.entry_ref(key).or_default().push(id);
-            return;
+            return add_to(&mut self.single, key, id);
         }
-        let Some(range) = interval(keys) else { return };
-        self.in_intervals += 1;
-        match self.intervals.get_mut(&range) {
-            Some(ids) => ids.push(id),
-            None => {
-                self.intervals.insert(range, vec![id]);
+        if let Some(prefix) = prefix(keys) {
+            if let Some((_, ids)) = self.prefixes.iter_mut().find(|(length, _)| *length == prefix.len()) {
+                return add_to(ids, prefix, id);
             }
+            if self.prefixes.len() < MOST_LENGTHS {
+                let mut ids = Ids::default();
+                add_to(&mut ids, prefix, id);
+                return self.prefixes.push((prefix.len(), ids));
+            }
+        }
+        if let Some(interval) = interval(keys) {
+            self.intervals.add(interval, id);
         }
     }
 
     pub(super) fn remove(&mut self, keys: &Keys, id: u64) {
         if let Some(key) = keys.single() {
-            let Some(ids) = self.single.get_mut(key) else { return };
-            ids.retain(|other| *other != id);
+            remove_from(&mut self.single, key, id);
+            return;
+        }
+        if let Some(prefix) = prefix(keys)
+            && let Some(at) = self.prefixes.iter().position(|(length, _)| *length == prefix.len())
+            && let Some((_, ids)) = self.prefixes.get_mut(at)
+            && remove_from(ids, prefix, id)
+        {
             if ids.is_empty() {
-                self.single.remove(key);
+                self.prefixes.remove(at);
             }
             return;
         }
-        let Some(range) = interval(keys) else { return };
-        let Some(ids) = self.intervals.get_mut(&range) else { return };
-        let before = ids.len();
-        ids.retain(|other| *other != id);
-        self.in_intervals -= before - ids.len();
-        if ids.is_empty() {
-            self.intervals.remove(&range);
+        // A prefix too, if it came when there were enough lengths.
+        if let Some(interval) = interval(keys) {
+            self.intervals.remove(&interval, id);
         }
     }
 
     /// Whether a number is interested in just these keys.
     pub(super) fn has(&self, keys: &Keys, id: u64) -> bool {
-        let ids = match keys.single() {
-            Some(key) => self.single.get(key),
-            None => interval(keys).and_then(|range| self.intervals.get(&range)),
-        };
-        ids.is_some_and(|ids| ids.contains(&id))
+        let lists = |ids: &Ids, bytes: &[u8]| ids.get(bytes).is_some_and(|list| list.contains(&id));
+        match (keys.single(), prefix(keys)) {
+            (Some(key), _) => lists(&self.single, key),
+            (None, Some(prefix)) if self.prefixes.iter().any(|(_, ids)| lists(ids, prefix)) => true,
+            (None, _) => interval(keys).is_some_and(|interval| self.intervals.has(&interval, id)),
+        }
     }
 
-    /// Adds to `found` all numbers that are interested in a key. Costs a lookup, and one for each interval that has the key.
+    /// Adds to `found` all numbers that are interested in a key. Costs a few lookups, a search, and a search for each interval that has
+    /// the key.
     pub(super) fn matching(&self, key: &[u8], found: &mut Vec<u64>) {
         if let Some(ids) = self.single.get(key) {
             found.extend_from_slice(ids);
         }
-        if self.in_intervals == 0 {
-            return;
+        for (length, ids) in &self.prefixes {
+            if let Some(ids) = key.get(..*length).and_then(|prefix| ids.get(prefix)) {
+                found.extend_from_slice(ids);
+            }
         }
-        // The smallest interval that holds the key and no other.
-        let mut after = Vec::with_capacity(key.len() + 1);
-        after.extend_from_slice(key);
-        after.push(0);
-        let point = Edge::Key(key.to_vec())..Edge::Key(after);
-        for (_, ids) in self.intervals.iter_overlaps(&point) {
-            found.extend_from_slice(ids);
+        self.intervals.holding(key, found);
+    }
+
+    /// Checks the invariants.
+    ///
+    /// # Errors
+    /// Says which does not hold.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let is_empty = |ids: &Ids| ids.values().any(Vec::is_empty);
+        if is_empty(&self.single) || self.prefixes.iter().any(|(_, ids)| ids.is_empty() || is_empty(ids)) {
+            return Err("a list of those interested in a key is empty");
         }
+        self.intervals.check()
     }
 }
 
@@ -147,6 +183,7 @@ mod tests {
         check(&interest, "", &[7]);
         (1..).zip(&all).skip(1).step_by(2).for_each(|(id, keys)| interest.remove(keys, id));
         assert_eq!(interest.len(), 4);
+        assert_eq!(interest.check(), Ok(()));
         check(&interest, "b", &[1, 3, 5, 7]);
         assert!(interest.has(&Keys::one("b"), 1) && !interest.has(&Keys::one("b"), 2));
     }
@@ -166,10 +203,25 @@ mod tests {
             .filter(|keys| keys.bounds().is_some())
             .collect();
         (0..).zip(&keys).for_each(|(id, keys)| interest.add(keys, id));
-        for number in 0..500 {
-            let key = word(number * 11);
-            let asked = (0..).zip(&keys).filter(|(_, keys)| keys.contains(key.as_bytes()));
-            check(&interest, &key, &asked.map(|(id, _)| id).collect::<Vec<u64>>());
+        // Two thirds of them go, and a third comes back.
+        for round in 0..3 {
+            let is_in = |id: u64| match round {
+                0 => true,
+                1 => id % 3 == 0,
+                _ => id % 3 < 2,
+            };
+            for (id, keys) in (0..).zip(&keys) {
+                interest.remove(keys, id);
+                if is_in(id) {
+                    interest.add(keys, id);
+                }
+            }
+            assert_eq!(interest.check(), Ok(()));
+            for number in 0..500 {
+                let key = word(number * 11);
+                let asked = (0..).zip(&keys).filter(|(id, keys)| is_in(*id) && keys.contains(key.as_bytes()));
+                check(&interest, &key, &asked.map(|(id, _)| id).collect::<Vec<u64>>());
+            }
         }
     }
 }

@@ -6,12 +6,15 @@
 //! nothing of records and pages.
 
 mod interest;
+mod intervals;
 mod watcher;
 
-pub(crate) use watcher::{State, Wants, Watcher};
+pub(crate) use watcher::{State, Told, Wants, Watcher};
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+
+use hashbrown::HashMap;
 
 use crate::keys::Keys;
 use crate::revision::Position;
@@ -33,7 +36,7 @@ pub enum EventKind {
 /// watcher that there is something to tell.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
-    watchers: BTreeMap<u64, Watcher>,
+    watchers: HashMap<u64, Watcher>,
     interest: Interest,
     ready: BTreeSet<u64>,
     /// When watchers that are to be told how far the store is are told next.
@@ -97,10 +100,17 @@ impl Watchers {
         self.matching = matching;
     }
 
-    /// Notes that a watcher has been told of something, and what its state is now.
-    pub(crate) fn told(&mut self, id: u64, state: State) {
+    /// Notes that a watcher has been told of something, and how far it is now.
+    pub(crate) fn told(&mut self, id: u64, told: Told) {
         let Some(watcher) = self.watchers.get_mut(&id) else { return };
-        watcher.state = state;
+        match (told, &mut watcher.state) {
+            // The list keeps its memory: what it held so far it will probably hold again.
+            (Told::First(count), State::Listed(positions)) => {
+                drop(positions.drain(..count.min(positions.len())))
+            }
+            (Told::First(_), State::Behind(_) | State::Lost(_)) => {}
+            (Told::UpTo(state), _) => watcher.state = state,
+        }
         watcher.owes_progress = false;
         if !watcher.has_more() {
             self.ready.remove(&id);
@@ -152,6 +162,7 @@ impl Watchers {
         if !self.watchers.iter().all(|(id, watcher)| self.interest.has(&watcher.keys, *id)) {
             return Err("a watcher is not among those that are asked");
         }
+        self.interest.check()?;
         if self.interest.len() != self.watchers.len() {
             return Err("one is asked that is no watcher");
         }

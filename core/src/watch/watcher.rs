@@ -42,6 +42,15 @@ pub(crate) enum State {
     Lost(u64),
 }
 
+/// What a watcher has been told now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// So many changes from the front of its list.
+    First(usize),
+    /// Everything before this.
+    UpTo(State),
+}
+
 /// One watcher.
 ///
 /// Invariant: the list is not longer than it may be, its positions grow, and none is before the first revision wanted.

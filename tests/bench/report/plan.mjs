@@ -57,6 +57,8 @@ export function jobs(engine, size, folder) {
           .map(([name, load]) =>
             job('file', 'native', ['compaction', folder, ...load, 'unpaced'], [`${name}.`]),
           ),
+        job('memory', 'native', ['watching', ...serving]),
+        job('memory', 'native', ['leasing', size.keys]),
         job('memory', 'heap', [folder, ...serving]),
         job('simulator', 'simulate', ['--every', '--threads', '1', '--runs', '60', '--figures']),
       ]

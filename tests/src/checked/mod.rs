@@ -1,19 +1,21 @@
 //! A store beside its model: each action is done to both, and everything that can be seen of both must be the same.
 
-use palimpsest_kv::{
-    Budget, Compare, Durability, Error, Keys, Op, Options, Revision, Snapshot, Store, Time, Writer,
-};
+use palimpsest_kv::{Durability, Error, Keys, Options, Revision, Snapshot, Store, Time};
 
-use crate::action::{Action, Form, Found, Query, Transaction};
+use crate::action::{Action, Form, Found, Query};
 use crate::medium::Medium;
-use crate::model::{Committed, Horizon, Limits, Model, Numbers};
+use crate::model::{Horizon, Limits, Model, Numbers};
 use crate::rng::Rng;
-use crate::sim::{SimClock, run_until_idle};
+use crate::sim::SimClock;
 
 mod compare;
+mod leasing;
 mod trouble;
+mod watching;
+mod writing;
 
-use compare::{Asked, agree, compare_range, everything, read_of, step_outcome};
+use compare::{Asked, Place, agree, compare_range, everything, read_of};
+use watching::Watching;
 
 /// Past revisions compared in full by one [`Checked::verify`], besides the oldest and the newest.
 const SAMPLED_REVISIONS: usize = 5;
@@ -31,6 +33,18 @@ pub struct Checked<M: Medium> {
     durability: Durability,
     /// The newest revision that the store has called durable.
     durable: u64,
+    watchers: Vec<Watching>,
+    /// Between which moments the clock was last looked at by the store, if it was.
+    looked: Option<(Time, Time)>,
+}
+
+/// How many snapshots and watchers there are.
+#[derive(Clone, Copy, Debug)]
+pub struct Open {
+    /// Snapshots that are open.
+    pub snapshots: usize,
+    /// Watchers that were not ended.
+    pub watchers: usize,
 }
 
 /// A snapshot, the revision it reads, and what could be read when it was taken.
@@ -60,8 +74,18 @@ impl<M: Medium> Checked<M> {
         let store = Store::open(storage, options.clone()).expect("an empty medium becomes a store");
         let model = Model::new(Limits::from(&options));
         let durability = options.durability;
-        let snapshots = Vec::new();
-        Self { medium, options, clock, store: Some(store), model, snapshots, durability, durable: 1 }
+        Self {
+            medium,
+            options,
+            clock,
+            store: Some(store),
+            model,
+            snapshots: Vec::new(),
+            durability,
+            durable: 1,
+            watchers: Vec::new(),
+            looked: None,
+        }
     }
 
     /// The model.
@@ -84,9 +108,9 @@ impl<M: Medium> Checked<M> {
         self.durable
     }
 
-    /// How many snapshots are open.
-    pub fn snapshots(&self) -> usize {
-        self.snapshots.len()
+    /// How many of what can be chosen from there are.
+    pub fn open_things(&self) -> Open {
+        Open { snapshots: self.snapshots.len(), watchers: self.watchers.len() }
     }
 
     /// The store.
@@ -102,6 +126,7 @@ impl<M: Medium> Checked<M> {
     /// # Panics
     /// If they differ.
     pub fn apply(&mut self, action: &Action) {
+        self.model.leases_mut().begin();
         match action {
             Action::Put(..) | Action::Delete(_) | Action::Commit(_) => {
                 self.write(self.options.durability, action);
@@ -112,8 +137,28 @@ impl<M: Medium> Checked<M> {
             Action::OpenSnapshot(revision) => self.open_snapshot(*revision),
             Action::ReadSnapshot(place, query) => self.read_snapshot(*place, query),
             Action::DropSnapshot(place) => drop(self.snapshots.swap_remove(*place)),
+            Action::Grant(..) | Action::Revoke(_) | Action::KeepAlive(_) => self.change_lease(action),
+            Action::Pass(micros) => self.clock.advance(*micros),
+            Action::Watch(wish) => self.watch(wish),
+            Action::Poll(place) => self.poll(*place),
+            Action::Cancel(place) => self.cancel(*place),
+            Action::Quota(quota) => {
+                self.options.quota_bytes = *quota;
+                self.store().set_quota(*quota);
+            }
+            other => self.keep_up(other),
+        }
+        self.compare_revisions();
+    }
+
+    /// What is done to the store besides reading and writing.
+    fn keep_up(&mut self, action: &Action) {
+        match action {
             Action::Compact(revision) => {
                 let answer = self.store().compact(*revision).map(|compaction| compaction.revision.get());
+                if answer.is_ok() {
+                    self.model.leases_mut().settled();
+                }
                 agree(answer, self.model.compact(*revision));
             }
             Action::Run(budget) => self.run(*budget),
@@ -121,8 +166,12 @@ impl<M: Medium> Checked<M> {
             Action::Flush => {
                 let revision = self.store().flush().expect("a flush succeeds").get();
                 assert_eq!(revision, self.model.revision(), "what a flush made durable");
+                self.model.leases_mut().settled();
             }
-            Action::Checkpoint => self.store().checkpoint().expect("a checkpoint succeeds"),
+            Action::Checkpoint => {
+                self.store().checkpoint().expect("a checkpoint succeeds");
+                self.model.leases_mut().settled();
+            }
             Action::Reopen => self.reopen(),
             Action::CutPower(seed) => self.cut_power(*seed),
             Action::CutPowerDuring(action, changes, seed) => {
@@ -130,8 +179,8 @@ impl<M: Medium> Checked<M> {
                 self.cut_power_during(action, *seed);
             }
             Action::FailDuring(action, fault, seed) => self.fail_during(action, fault, *seed),
+            other => panic!("{other:?} is done elsewhere"),
         }
-        self.compare_revisions();
     }
 
     fn compare_revisions(&mut self) {
@@ -149,49 +198,6 @@ impl<M: Medium> Checked<M> {
         self.durable = durable;
     }
 
-    fn writer(&mut self) -> Writer<'_, M::Storage> {
-        let durability = self.durability;
-        self.store().with_durability(durability)
-    }
-
-    fn write(&mut self, durability: Durability, write: &Action) {
-        let before = self.model.revision();
-        self.durability = durability;
-        match write {
-            Action::Put(key, value) => {
-                let answer = self.writer().put(key, value).map(|written| written.revision.get());
-                agree(answer, self.model.put(key, value));
-            }
-            Action::Delete(keys) => {
-                let answer = self.writer().delete(keys).map(|done| (done.revision.get(), done.deleted));
-                agree(answer, self.model.delete(keys));
-            }
-            Action::Commit(transaction) => self.commit(transaction),
-            other => panic!("{other:?} is no write"),
-        }
-        if durability == Durability::Strict && self.model.revision() > before {
-            let durable = self.store().durable_revision().get();
-            assert_eq!(durable, self.model.revision(), "a strict write is durable at once");
-        }
-    }
-
-    fn commit(&mut self, transaction: &Transaction) {
-        let mut txn = self.writer().txn();
-        for condition in &transaction.conditions {
-            txn = txn.when(Compare::from(condition));
-        }
-        let answer = txn
-            .then(transaction.then.iter().map(Op::from))
-            .otherwise(transaction.otherwise.iter().map(Op::from))
-            .commit();
-        let answer = answer.map(|outcome| Committed {
-            succeeded: outcome.succeeded,
-            revision: outcome.revision.get(),
-            outcomes: outcome.outcomes.iter().map(step_outcome).collect(),
-        });
-        agree(answer, self.model.commit(transaction));
-    }
-
     fn get(&mut self, key: &[u8], revision: Option<u64>) {
         let store = self.store();
         let answer = match revision {
@@ -207,11 +213,8 @@ impl<M: Medium> Checked<M> {
     fn range(&mut self, query: &Query) {
         let revision = self.model.readable(query.revision);
         let store = self.store.as_ref().expect("the store is open");
-        let request = || {
-            let request = store.range(&query.keys);
-            query.revision.into_iter().fold(request, |request, revision| request.at(revision))
-        };
-        compare_range(&self.model, request, &Asked { query, revision, current: self.model.revision() });
+        let asked = Asked { query, revision, current: self.model.revision() };
+        compare_range(&self.model, &Place::Store(store), &asked);
     }
 
     fn open_snapshot(&mut self, revision: Option<u64>) {
@@ -236,11 +239,8 @@ impl<M: Medium> Checked<M> {
             None => Ok(*revision),
             revision => horizon.readable(revision),
         };
-        let request = || {
-            let request = snapshot.range(&query.keys);
-            query.revision.into_iter().fold(request, |request, revision| request.at(revision))
-        };
-        compare_range(&self.model, request, &Asked { query, revision: asked, current: horizon.newest });
+        let asked = Asked { query, revision: asked, current: horizon.newest };
+        compare_range(&self.model, &Place::Snapshot(snapshot), &asked);
         if let Some(key) = query.keys.single() {
             let answer = snapshot.get(key).map(|entry| entry.as_ref().map(Found::from));
             let expected = read_of(&query.keys, Ok(*revision));
@@ -248,29 +248,15 @@ impl<M: Medium> Checked<M> {
         }
     }
 
-    fn run(&mut self, budget: Budget) {
-        let store = self.store.as_mut().expect("the store is open");
-        let next = store.run(&self.clock, budget).expect("background work succeeds");
-        if let palimpsest_kv::Next::At(time) = next {
-            let never = Time::from_micros(u64::MAX);
-            assert!(time < never, "background work that waits for ever");
-        }
-    }
-
-    fn run_until_idle(&mut self) {
-        let store = self.store.as_mut().expect("the store is open");
-        run_until_idle(store, &self.clock, Budget::millis(2));
-        let status = store.status().expect("a store tells its status");
-        assert_eq!(status.finished, status.scheduled, "nothing is left to do, so the compaction is finished");
-        assert_eq!(status.durable_revision, status.revision, "nothing is left to do, so all is durable");
-    }
-
     fn reopen(&mut self) {
         self.snapshots.clear();
         let store = self.store.take().expect("the store is open");
         let storage = store.close().expect("closing succeeds");
         self.medium.closed(storage.expect("no snapshot holds the storage"));
+        self.model.leases_mut().settled();
         self.open();
+        self.compare_times_kept();
+        self.watch_again();
     }
 
     fn open(&mut self) {
@@ -286,6 +272,7 @@ impl<M: Medium> Checked<M> {
     /// If anything differs.
     pub fn verify(&mut self, rng: &mut Rng) {
         self.compare_numbers();
+        self.compare_leases();
         let newest = self.model.revision();
         let oldest = self.model.compacted().unwrap_or(0).max(1);
         let sampled = (0..SAMPLED_REVISIONS).map(|_| oldest + rng.below(newest + 1 - oldest));
@@ -295,6 +282,10 @@ impl<M: Medium> Checked<M> {
         self.range(&everything(None, Form::Lazy));
         (0..self.snapshots.len())
             .for_each(|place| self.read_snapshot(place, &everything(None, Form::Collected)));
+        for revision in [newest, oldest + rng.below(newest + 1 - oldest)] {
+            let answer = self.store().hash_kv(revision).map(|found| found.hash);
+            agree(answer, self.model.readable(Some(revision)).map(|revision| self.model.hash(revision)));
+        }
     }
 
     /// The model's numbers once the compaction that the store has finished has removed everything it can, or at most that, and at
@@ -327,5 +318,7 @@ impl<M: Medium> Checked<M> {
             "the store counts {seen:?}, the model from {least:?} to {most:?}"
         );
         assert_eq!(status.snapshots, self.snapshots.len() as u64, "open snapshots");
+        assert_eq!(status.watchers, self.watchers.len() as u64, "watchers");
+        assert_eq!(status.leases, self.model.leases().all().len() as u64, "leases");
     }
 }

@@ -1,35 +1,50 @@
 //! A store whose medium fails or loses power, beside its model.
 
-use palimpsest_kv::{Budget, Error, Revision};
+use palimpsest_kv::{Delete, Error, Put, Revision, Transaction};
 
 use super::Checked;
 use super::compare::{everything, refused};
+use super::leasing::lease_id;
 use crate::action::{Action, Form};
 use crate::faulty::Fault;
 use crate::medium::Medium;
 use crate::rng::Rng;
-use crate::sim::try_run_until_idle;
 
 impl<M: Medium> Checked<M> {
     /// Does the action to both without comparing: the medium breaks in the middle, so that the store may have done it or not.
     fn attempt(&mut self, action: &Action) -> Result<(), Error> {
+        self.note_space();
+        let model = &mut self.model;
         let store = self.store.as_mut().expect("the store is open");
         match action {
-            Action::Put(key, value) => {
-                let expected = self.model.put(key, value);
-                store.put(key, value).map(|_| ()).or_else(|error| refused(error, expected))
+            Action::Put(putting) => {
+                let expected = model.put(putting);
+                store.put_with(&Put::from(putting)).map(drop).or_else(|error| refused(error, expected))
             }
-            Action::Delete(keys) => {
-                let expected = self.model.delete(keys);
-                store.delete(keys).map(|_| ()).or_else(|error| refused(error, expected))
+            Action::Delete(deleting) => {
+                let expected = model.delete(deleting);
+                store.delete_with(&Delete::from(deleting)).map(drop).or_else(|error| refused(error, expected))
+            }
+            Action::Commit(transaction) => {
+                let expected = model.commit(transaction);
+                let answer = store.commit(&Transaction::from(transaction));
+                answer.map(drop).or_else(|error| refused(error, expected))
             }
             Action::Compact(revision) => {
-                let expected = self.model.compact(*revision);
-                store.compact(*revision).map(|_| ()).or_else(|error| refused(error, expected))
+                let expected = model.compact(*revision);
+                store.compact(*revision).map(drop).or_else(|error| refused(error, expected))
             }
-            Action::Flush => store.flush().map(|_| ()),
+            Action::Revoke(id) => {
+                let expected = model.revoke(*id);
+                store.revoke_lease(lease_id(*id)).map(drop).or_else(|error| refused(error, expected))
+            }
+            Action::KeepAlive(id) => {
+                let expected = model.leases().get(*id);
+                store.keep_alive(lease_id(*id)).map(drop).or_else(|error| refused(error, expected))
+            }
+            Action::Flush => store.flush().map(drop),
             Action::Checkpoint => store.checkpoint(),
-            _ => try_run_until_idle(store, &self.clock, Budget::millis(2)).map(|_| ()),
+            _ => self.try_run_until_idle(),
         }
     }
 
@@ -38,12 +53,13 @@ impl<M: Medium> Checked<M> {
         let attempted = self.attempt(action);
         if let Err(error) = &attempted {
             assert!(matches!(error, Error::Storage { .. }), "a broken medium was answered with {error:?}");
-            self.compare_reads_of_a_broken_store();
+            self.compare_reads_of_a_broken_store(error);
         }
         self.lose_power(seed);
         if attempted.is_err() && self.store().compacted().map(Revision::get) == compacted {
             self.model.undo_compaction(compacted);
         }
+        self.watch_again_after_a_crash();
         self.compare_revisions();
         self.verify(&mut Rng::new(seed));
     }
@@ -56,7 +72,7 @@ impl<M: Medium> Checked<M> {
         if let Err(error) = &attempted {
             assert!(matches!(error, Error::Storage { .. }), "{fault:?} was answered with {error:?}");
             self.medium.heal();
-            self.compare_reads_of_a_broken_store();
+            self.compare_reads_of_a_broken_store(error);
         }
         self.snapshots.clear();
         self.store = None;
@@ -65,22 +81,27 @@ impl<M: Medium> Checked<M> {
         if attempted.is_err() && self.store().compacted().map(Revision::get) == compacted {
             self.model.undo_compaction(compacted);
         }
+        self.watch_again_after_a_crash();
         self.compare_revisions();
         self.verify(&mut Rng::new(seed));
     }
 
-    /// What was durable stays readable when the medium fails to take more.
-    fn compare_reads_of_a_broken_store(&mut self) {
+    /// What was durable stays readable when the medium fails to take more, and nothing is written any more. A write that failed to read
+    /// what it was to tell, before it changed anything, breaks nothing.
+    fn compare_reads_of_a_broken_store(&mut self, error: &Error) {
         let durable = self.store().durable_revision().get();
         if self.model.readable(Some(durable)).is_ok() {
             self.range(&everything(Some(durable), Form::Lazy));
         }
-        let refused = self.store().put("key", "value");
-        assert!(matches!(refused, Err(Error::WritesRefused { .. })), "a broken store answered {refused:?}");
+        let refused = self.store().flush();
+        let is_broken = matches!(refused, Err(Error::WritesRefused { .. }));
+        let is_whole = refused.is_ok() && matches!(error, Error::Storage { operation: "read", .. });
+        assert!(is_broken || is_whole, "after {error:?} a broken store answered {refused:?}");
     }
 
     pub(super) fn cut_power(&mut self, seed: u64) {
         self.lose_power(seed);
+        self.watch_again_after_a_crash();
         self.compare_revisions();
         self.verify(&mut Rng::new(seed));
     }
@@ -103,6 +124,7 @@ impl<M: Medium> Checked<M> {
             "{revision} came back of {durable} (durable) to {newest}"
         );
         self.model.roll_back_to(revision);
+        self.leases_after_a_crash(revision);
         assert_eq!(self.store().durable_revision().get(), revision, "what came back is durable");
     }
 }

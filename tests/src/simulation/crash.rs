@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use palimpsest_kv::{Budget, Durability, Keys, Options, Revision, Store};
+use palimpsest_kv::{Budget, Durability, Keys, LeaseId, Options, Revision, Store, Time};
 
 use crate::action::Found;
 use crate::faulty::{FaultyStorage, Moment};
@@ -35,7 +35,7 @@ impl<'a> Expectation<'a> {
     /// What is to be expected of crashes after `durable` and `compacted` were told and before the model was as it is now.
     #[must_use]
     pub fn new(model: &'a Model, options: &Options, told: (u64, Option<u64>)) -> Self {
-        let options = Options { durability: Durability::Strict, ..options.clone() };
+        let options = Options { durability: Durability::Strict, quota_bytes: None, ..options.clone() };
         let (durable, compacted) = told;
         Self { model, options, durable, compacted, contents: RefCell::default() }
     }
@@ -55,6 +55,9 @@ impl<'a> Expectation<'a> {
             return 1 + self.check_opening(start, &medium, (store_told, rng));
         }
         self.compare(&store);
+        let of_lease = |id| store.lease(id, Time::from_micros(0)).expect("the lease is there");
+        let is_longer = store.leases().into_iter().map(of_lease).find(|lease| lease.remaining > lease.ttl);
+        assert_eq!(is_longer, None, "after the crash a lease has more than its whole time left");
         must(store.check(), "the store is not sound");
         match way {
             1 => self.finish(&mut store),
@@ -81,10 +84,23 @@ impl<'a> Expectation<'a> {
             self.compacted,
             self.model.compacted()
         );
+        self.compare_leases(store, revision);
         let oldest = compacted.unwrap_or(0).max(1);
         for revision in [oldest, revision] {
             self.compare_contents(store, revision);
         }
+    }
+
+    /// The leases are those that there were at this revision: a revocation has happened with the deletes of its keys, or not at all.
+    fn compare_leases(&self, store: &Store<FaultyStorage>, revision: u64) {
+        let status = |id| store.lease(id, Time::from_micros(0)).expect("the lease is there");
+        let leases: Vec<_> = store.leases().into_iter().map(status).collect();
+        let seconds = leases.iter().map(|lease| (lease.id.get(), lease.ttl.as_secs())).collect();
+        let states = self.model.leases().states();
+        assert!(
+            states.iter().any(|state| state.explains(revision, &seconds)),
+            "after the crash revision {revision} has the leases {seconds:?}, of {states:?}"
+        );
     }
 
     fn compare_contents(&self, store: &Store<FaultyStorage>, revision: u64) {
@@ -99,6 +115,7 @@ impl<'a> Expectation<'a> {
                 && entry.create_revision().get() == found.create
                 && entry.mod_revision().get() == found.modified
                 && entry.version() == found.version
+                && entry.lease().map_or(0, LeaseId::get) == found.lease
         };
         if seen.len() != expected.len() || !seen.iter().zip(expected).all(is_same) {
             let seen: Vec<Found> = seen.iter().map(Found::from).collect();
@@ -124,6 +141,9 @@ impl<'a> Expectation<'a> {
             "after the resumed compaction"
         );
         self.compare(store);
+        let hash = must(store.hash_kv(0), "the history has no hash").hash;
+        let expected = self.model.hash_of(status.revision.get(), compacted);
+        assert_eq!(hash, expected, "the hash of the history after the crash");
         must(store.check(), "the store that went on is not sound");
     }
 

@@ -129,8 +129,8 @@ impl Simulation {
     /// If the store and its model differ in anything, or a crash would have lost something.
     pub fn run(&mut self, steps: usize) -> Tally {
         for step in 1..=steps {
-            let (model, snapshots) = (self.checked.model(), self.checked.snapshots());
-            let action = self.swarm.next(&mut self.rng, (model, snapshots));
+            let (model, open) = (self.checked.model(), self.checked.open_things());
+            let action = self.swarm.next(&mut self.rng, (model, open));
             let doing = Doing { step, action: &action };
             if self.trace {
                 doing.print();
@@ -214,6 +214,9 @@ fn can_be_crashed(action: &Action) -> bool {
         | Action::Delete(_)
         | Action::Commit(_)
         | Action::Durably(..)
+        | Action::Grant(..)
+        | Action::Revoke(_)
+        | Action::KeepAlive(_)
         | Action::Compact(_)
         | Action::Run(_)
         | Action::RunUntilIdle
@@ -225,6 +228,11 @@ fn can_be_crashed(action: &Action) -> bool {
         | Action::OpenSnapshot(_)
         | Action::ReadSnapshot(..)
         | Action::DropSnapshot(_)
+        | Action::Pass(_)
+        | Action::Watch(_)
+        | Action::Poll(_)
+        | Action::Cancel(_)
+        | Action::Quota(_)
         | Action::CutPower(_)
         | Action::CutPowerDuring(..)
         | Action::FailDuring(..) => false,

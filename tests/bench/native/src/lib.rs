@@ -3,9 +3,11 @@
 pub mod compaction;
 pub mod durable;
 pub mod host;
+pub mod leasing;
 pub mod machine;
 pub mod medium;
 pub mod serving;
+pub mod watching;
 
 use palimpsest_kv::{Durability, Options, Store};
 use palimpsest_kv_bench_workload::{Load, Outcome};

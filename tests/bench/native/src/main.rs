@@ -1,18 +1,26 @@
 //! Measures the engine: `palimpsest-kv-bench serving MEDIUM KEYS PUTS` or
 //! `palimpsest-kv-bench compaction MEDIUM KEYS PUTS unpaced|default` or `palimpsest-kv-bench durable FOLDER KEYS PUTS`, where MEDIUM is `memory` or a folder for the
-//! store's file, and `palimpsest-kv-bench machine` the machine under it. Every key beyond the first put of each is dead in a compaction: 100,000 keys and 1,000,000 puts are 90%.
+//! store's file; `palimpsest-kv-bench watching KEYS PUTS`, `palimpsest-kv-bench leasing LEASES`, and `palimpsest-kv-bench machine` for
+//! the machine under it. Every key beyond the first put of each is dead in a compaction: 100,000 keys and 1,000,000 puts are 90%.
 
 use std::env;
 
 use palimpsest_kv_bench::compaction::{self, Pace};
 use palimpsest_kv_bench::medium::{InFile, InMemory, Medium};
-use palimpsest_kv_bench::{durable, machine, serving};
+use palimpsest_kv_bench::{durable, leasing, machine, serving, watching};
 use palimpsest_kv_bench_workload::{Load, Outcome};
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     if arguments == ["machine"] {
         return machine::measure();
+    }
+    match &arguments[..] {
+        [scenario, keys, puts] if scenario == "watching" => {
+            return watching::measure(&Load::new(keys.parse()?, puts.parse()?)?);
+        }
+        [scenario, leases] if scenario == "leasing" => return leasing::measure(leases.parse()?),
+        _ => {}
     }
     let [_, medium, ..] = &arguments[..] else {
         return Err("usage: palimpsest-kv-bench SCENARIO MEDIUM KEYS PUTS [PACE]".into());

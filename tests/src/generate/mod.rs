@@ -3,13 +3,18 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Durability, Keys, Options};
+use palimpsest_kv::{Budget, Durability, Options};
 
-use crate::action::{Action, Condition, Form, Query, Relation, Step, Target, Transaction};
+use crate::action::Action;
+use crate::checked::Open;
 use crate::faulty::{Fault, Lasting, Operation};
 use crate::medium::Power;
 use crate::model::Model;
 use crate::rng::Rng;
+
+mod lasting;
+mod values;
+mod writes;
 
 /// The longest key that the generated options allow, in bytes: longer than several of the smallest pages.
 const MAX_KEY_BYTES: usize = 3_000;
@@ -17,6 +22,8 @@ const MAX_KEY_BYTES: usize = 3_000;
 const MAX_VALUE_BYTES: usize = 120_000;
 /// Open snapshots at most.
 const MAX_SNAPSHOTS: usize = 6;
+/// Watchers at most.
+const MAX_WATCHERS: usize = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -28,6 +35,14 @@ enum Kind {
     OpenSnapshot,
     ReadSnapshot,
     DropSnapshot,
+    Grant,
+    Revoke,
+    KeepAlive,
+    Pass,
+    Watch,
+    Poll,
+    Cancel,
+    Quota,
     Compact,
     Run,
     RunUntilIdle,
@@ -41,7 +56,7 @@ enum Kind {
 
 /// Every kind, and how often it comes compared with the others before the swarm has its say. Those at the end cost as much as
 /// hundreds of the others.
-const KINDS: [(Kind, u64); 17] = [
+const KINDS: [(Kind, u64); 25] = [
     (Kind::Put, 400),
     (Kind::Delete, 60),
     (Kind::Commit, 100),
@@ -50,6 +65,14 @@ const KINDS: [(Kind, u64); 17] = [
     (Kind::OpenSnapshot, 10),
     (Kind::ReadSnapshot, 20),
     (Kind::DropSnapshot, 8),
+    (Kind::Grant, 16),
+    (Kind::Revoke, 6),
+    (Kind::KeepAlive, 8),
+    (Kind::Pass, 20),
+    (Kind::Watch, 10),
+    (Kind::Poll, 60),
+    (Kind::Cancel, 4),
+    (Kind::Quota, 2),
     (Kind::Compact, 12),
     (Kind::Run, 100),
     (Kind::RunUntilIdle, 4),
@@ -82,6 +105,8 @@ pub struct Swarm {
     distinct_keys: u64,
     value_bytes: usize,
     budget_micros: u64,
+    /// Of so many puts one is not plain; 0 if all are.
+    special_one_in: u64,
 }
 
 /// Options for a run with this page size.
@@ -120,26 +145,43 @@ impl Swarm {
             distinct_keys: rng.one_of(&[1, 5, 30, 150]),
             value_bytes: rng.one_of(&[0, 12, 12, 100, 100, 400, 3_000]),
             budget_micros: rng.one_of(&[0, 1, 50, 2_000]),
+            special_one_in: rng.one_of(&[0, 3, 10]),
         }
     }
 
-    /// The next action on a store that the model describes and that has so many open snapshots.
-    pub fn next(&self, rng: &mut Rng, (model, snapshots): (&Model, usize)) -> Action {
+    /// The next action on a store that the model describes and of which so much is open.
+    pub fn next(&self, rng: &mut Rng, (model, open): (&Model, Open)) -> Action {
+        let Open { snapshots, watchers } = open;
         match self.kind(rng) {
-            Kind::Put => durably(rng, |rng| Action::Put(self.key_or_bad(rng), self.value(rng))),
-            Kind::Delete => durably(rng, |rng| Action::Delete(self.keys(rng))),
+            Kind::Put => durably(rng, |rng| Action::Put(self.putting(rng, model))),
+            Kind::Delete => durably(rng, |rng| Action::Delete(self.deleting(rng))),
             Kind::Commit => durably(rng, |rng| Action::Commit(self.transaction(rng, model))),
             Kind::Get => Action::Get(self.key_or_bad(rng), revision(rng, model)),
             Kind::Range => {
                 let revision = revision(rng, model);
-                Action::Range(self.query(rng, revision))
+                Action::Range(self.query(rng, (revision, model)))
             }
             Kind::OpenSnapshot if snapshots < MAX_SNAPSHOTS => Action::OpenSnapshot(revision(rng, model)),
             Kind::ReadSnapshot if snapshots > 0 => {
                 let revision = if rng.once_in(3) { revision(rng, model) } else { None };
-                Action::ReadSnapshot(rng.index(snapshots), self.query(rng, revision))
+                Action::ReadSnapshot(rng.index(snapshots), self.query(rng, (revision, model)))
             }
             Kind::DropSnapshot if snapshots > 0 => Action::DropSnapshot(rng.index(snapshots)),
+            Kind::Watch if watchers < MAX_WATCHERS => Action::Watch(self.wish(rng, model)),
+            Kind::Poll if watchers > 0 => Action::Poll(rng.index(watchers)),
+            Kind::Cancel if watchers > 0 => Action::Cancel(rng.index(watchers)),
+            other => self.next_on_the_store(rng, (model, other)),
+        }
+    }
+
+    /// The next action if it is about nothing that must be open.
+    fn next_on_the_store(&self, rng: &mut Rng, (model, kind): (&Model, Kind)) -> Action {
+        match kind {
+            Kind::Grant => self.grant(rng),
+            Kind::Revoke => Action::Revoke(lasting::lease(rng, model)),
+            Kind::KeepAlive => Action::KeepAlive(lasting::lease(rng, model)),
+            Kind::Pass => Action::Pass(rng.one_of(&[1_000, 200_000, 1_100_000, 7_000_000])),
+            Kind::Quota => Action::Quota(rng.one_of(&[None, None, Some(3_000), Some(20_000), Some(100_000)])),
             Kind::Compact => Action::Compact(compact_revision(rng, model)),
             Kind::RunUntilIdle => Action::RunUntilIdle,
             Kind::Flush => Action::Flush,
@@ -154,20 +196,21 @@ impl Swarm {
                 let (action, operations) = self.interrupted(rng, model);
                 Action::FailDuring(action, fault(rng, operations), rng.bits())
             }
-            Kind::OpenSnapshot | Kind::ReadSnapshot | Kind::DropSnapshot | Kind::Run => {
-                Action::Run(Budget::micros(self.budget_micros))
-            }
+            _ => Action::Run(Budget::micros(self.budget_micros)),
         }
     }
 
     /// What is interrupted, and after how many changes.
     fn interrupted(&self, rng: &mut Rng, model: &Model) -> (Box<Action>, u64) {
-        let action = match rng.below(8) {
-            0..2 => Action::Put(self.key(rng), self.value(rng)),
-            2 => Action::Delete(self.keys(rng)),
+        let action = match rng.below(11) {
+            0..2 => Action::Put(self.putting(rng, model)),
+            2 => Action::Delete(self.deleting(rng)),
             3 => Action::Compact(compact_revision(rng, model)),
             4 => Action::Flush,
             5 => Action::Checkpoint,
+            6 => Action::Commit(self.transaction(rng, model)),
+            7 => Action::Revoke(lasting::lease(rng, model)),
+            8 => Action::KeepAlive(lasting::lease(rng, model)),
             _ => Action::RunUntilIdle,
         };
         let changes = rng.one_of(&[2, 8, 40]);
@@ -184,114 +227,6 @@ impl Swarm {
             place -= weight;
         }
         Kind::Put
-    }
-
-    /// One of the run's keys: the same number always makes the same key.
-    fn key(&self, rng: &mut Rng) -> Vec<u8> {
-        let number = rng.below(self.distinct_keys);
-        let mut own = Rng::new(number);
-        match self.style {
-            KeyStyle::Numbered => format!("k{number:03}").into_bytes(),
-            KeyStyle::Letters => {
-                (0..=own.below(4)).map(|_| own.one_of(&[0, b'a', b'b', 0xFE, u8::MAX])).collect()
-            }
-            KeyStyle::Long => [vec![b'p'; 400], number.to_be_bytes().to_vec()].concat(),
-            KeyStyle::Wild => {
-                let most = if number.is_multiple_of(10) { MAX_KEY_BYTES } else { 60 };
-                (0..=own.index(most)).map(|_| own.bits().to_le_bytes()[0]).collect()
-            }
-        }
-    }
-
-    fn key_or_bad(&self, rng: &mut Rng) -> Vec<u8> {
-        match rng.below(200) {
-            0 => Vec::new(),
-            _ => self.key(rng),
-        }
-    }
-
-    fn value(&self, rng: &mut Rng) -> Vec<u8> {
-        let len = match rng.below(300) {
-            0 => MAX_VALUE_BYTES + 1,
-            1 => rng.index(MAX_VALUE_BYTES + 1),
-            2..20 => 0,
-            _ => rng.index(self.value_bytes + 1),
-        };
-        let byte = rng.bits().to_le_bytes()[0];
-        (0..len).map(|place| byte.wrapping_add(place.to_le_bytes()[0])).collect()
-    }
-
-    fn keys(&self, rng: &mut Rng) -> Keys {
-        match rng.below(40) {
-            0 => Keys::one(""),
-            1 => Keys::all(),
-            2 => Keys::at_least(self.key(rng)),
-            3..6 => {
-                let mut prefix = self.key(rng);
-                prefix.truncate(1 + rng.index(prefix.len()));
-                Keys::prefix(prefix)
-            }
-            6..14 => {
-                let (one, other) = (self.key(rng), self.key(rng));
-                // Now and then the wrong way round, which is an interval without keys.
-                let (start, end) = if rng.once_in(10) { (one, other) } else { ordered(one, other) };
-                Keys::interval(start, end)
-            }
-            _ => Keys::one(self.key(rng)),
-        }
-    }
-
-    fn wide_keys(&self, rng: &mut Rng) -> Keys {
-        if rng.once_in(3) { Keys::all() } else { self.keys(rng) }
-    }
-
-    fn query(&self, rng: &mut Rng, revision: Option<u64>) -> Query {
-        Query {
-            keys: self.wide_keys(rng),
-            revision,
-            limit: limit(rng),
-            form: rng.one_of(&[Form::Collected, Form::KeysOnly, Form::Lazy, Form::Count]),
-        }
-    }
-
-    fn transaction(&self, rng: &mut Rng, model: &Model) -> Transaction {
-        let most = rng.one_of(&[1, 3, 6]);
-        Transaction {
-            conditions: (0..rng.below(3)).map(|_| self.condition(rng, model)).collect(),
-            then: (0..rng.below(most + 1)).map(|_| self.step(rng, model)).collect(),
-            otherwise: (0..rng.below(most + 1)).map(|_| self.step(rng, model)).collect(),
-        }
-    }
-
-    fn condition(&self, rng: &mut Rng, model: &Model) -> Condition {
-        let keys = self.wide_keys(rng);
-        let there = model.at(&keys, model.revision());
-        let (version, create, modified, value) = if there.is_empty() {
-            (0, 0, 0, Vec::new())
-        } else {
-            let found = rng.one_of(&there);
-            (found.version, found.create, found.modified, found.value)
-        };
-        let near = |number: u64, rng: &mut Rng| (number + rng.below(3)).saturating_sub(1);
-        let target = match rng.below(4) {
-            0 => Target::Version(near(version, rng)),
-            1 => Target::Create(near(create, rng)),
-            2 => Target::Mod(near(modified, rng)),
-            _ => Target::Value(if rng.once_in(3) { self.value(rng) } else { value }),
-        };
-        let relation = rng.one_of(&[Relation::Equal, Relation::NotEqual, Relation::Less, Relation::Greater]);
-        Condition { keys, target, relation }
-    }
-
-    fn step(&self, rng: &mut Rng, model: &Model) -> Step {
-        match rng.below(10) {
-            0..5 => Step::Put(self.key_or_bad(rng), self.value(rng)),
-            5..7 => Step::Delete(self.keys(rng)),
-            _ => {
-                let revision = if rng.once_in(2) { None } else { revision(rng, model) };
-                Step::Read(self.wide_keys(rng), revision, limit(rng))
-            }
-        }
     }
 }
 
@@ -315,14 +250,6 @@ fn fault(rng: &mut Rng, operations: u64) -> Fault {
         3 => Fault::Full(rng.index(300_000)),
         _ => Fault::Failing(Operation::Sync, operations / 8, lasting),
     }
-}
-
-fn ordered(one: Vec<u8>, other: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
-    if one <= other { (one, other) } else { (other, one) }
-}
-
-fn limit(rng: &mut Rng) -> Option<usize> {
-    rng.one_of(&[None, None, Some(1), Some(2), Some(7), Some(1_000)])
 }
 
 /// A revision to read: often now, mostly one that is there, sometimes compacted or in the future.

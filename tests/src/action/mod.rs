@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use palimpsest_kv::{Budget, Compare, Durability, Entry, Keys, Op, Read};
+use palimpsest_kv::{Budget, Durability, Entry, Keys, LeaseId, Order, SortBy};
 
 use crate::faulty::Fault;
+
+mod convert;
 
 /// A read of many keys.
 #[derive(Clone, Debug)]
@@ -17,6 +19,27 @@ pub struct Query {
     pub limit: Option<usize>,
     /// By which call, and what it is to answer.
     pub form: Form,
+    /// In which order, if not that of the keys.
+    pub sort: Option<(SortBy, Order)>,
+    /// Which revisions are wanted.
+    pub bounds: Bounds,
+}
+
+/// Bounds on revisions, both included; 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Of the mod revision.
+    pub modified: (u64, u64),
+    /// Of the create revision.
+    pub created: (u64, u64),
+}
+
+impl Query {
+    /// Reads these keys in the plainest way.
+    #[must_use]
+    pub fn plain(keys: Keys, revision: Option<u64>) -> Self {
+        Self { keys, revision, limit: None, form: Form::Collected, sort: None, bounds: Bounds::default() }
+    }
 }
 
 /// In which form a range is asked for.
@@ -30,6 +53,10 @@ pub enum Form {
     Lazy,
     /// The number of keys, whatever the limit.
     Count,
+    /// All at once, and the number of keys.
+    Counted,
+    /// The number of keys and no entry, as an answer to a read.
+    CountOnly,
 }
 
 /// What of a key a condition is about.
@@ -41,6 +68,8 @@ pub enum Target {
     Create(u64),
     /// Its mod revision.
     Mod(u64),
+    /// Its lease.
+    Lease(u64),
     /// Its value.
     Value(Vec<u8>),
 }
@@ -69,15 +98,60 @@ pub struct Condition {
     pub relation: Relation,
 }
 
+/// The lease that a put gives its key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attachment {
+    /// None.
+    #[default]
+    Detached,
+    /// The one with this number.
+    To(u64),
+    /// The one that the key has.
+    Kept,
+}
+
+/// A put.
+#[derive(Clone, Debug)]
+pub struct Putting {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The value; `None` for the one that the key has.
+    pub value: Option<Vec<u8>>,
+    /// The lease.
+    pub lease: Attachment,
+    /// Whether what was there before is to be told.
+    pub previous: bool,
+}
+
+impl Putting {
+    /// A put of a value and nothing else.
+    #[must_use]
+    pub fn plain(key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
+        let (key, value) = (key.as_ref().to_vec(), Some(value.as_ref().to_vec()));
+        Self { key, value, lease: Attachment::Detached, previous: false }
+    }
+}
+
+/// A delete.
+#[derive(Clone, Debug)]
+pub struct Deleting {
+    /// Of which keys.
+    pub keys: Keys,
+    /// Whether what was there before is to be told.
+    pub previous: bool,
+}
+
 /// One operation of a transaction.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Writes a value.
-    Put(Vec<u8>, Vec<u8>),
+    Put(Putting),
     /// Deletes keys.
-    Delete(Keys),
-    /// Reads keys: which, as of when, and at most how many.
-    Read(Keys, Option<u64>, Option<usize>),
+    Delete(Deleting),
+    /// Reads keys.
+    Read(Query),
+    /// A transaction within this one.
+    Txn(Transaction),
 }
 
 /// A transaction.
@@ -91,13 +165,39 @@ pub struct Transaction {
     pub otherwise: Vec<Step>,
 }
 
+/// What a watcher wants.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Of which keys.
+    pub keys: Keys,
+    /// From which revision on; `None` and 0 for the next.
+    pub from: Option<u64>,
+    /// Kinds of change that are left out.
+    pub without: Without,
+    /// Whether what was there before is to be told.
+    pub previous: bool,
+    /// After how many bytes a batch may end within a revision.
+    pub fragments: Option<usize>,
+    /// After how many milliseconds without a word it wants to hear how far the store is.
+    pub progress: Option<u64>,
+}
+
+/// What a watcher does not want to hear of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Without {
+    /// Puts.
+    pub puts: bool,
+    /// Deletes.
+    pub deletes: bool,
+}
+
 /// One thing to do to a store.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Writes a value.
-    Put(Vec<u8>, Vec<u8>),
+    Put(Putting),
     /// Deletes keys.
-    Delete(Keys),
+    Delete(Deleting),
     /// Commits a transaction.
     Commit(Transaction),
     /// Makes one of the three with a durability of its own.
@@ -112,6 +212,22 @@ pub enum Action {
     ReadSnapshot(usize, Query),
     /// Drops one of the open snapshots.
     DropSnapshot(usize),
+    /// Grants a lease: which number, if that is not left to the store, and for how many milliseconds.
+    Grant(Option<u64>, u64),
+    /// Revokes the lease with this number.
+    Revoke(u64),
+    /// Renews the lease with this number.
+    KeepAlive(u64),
+    /// Lets so many microseconds pass.
+    Pass(u64),
+    /// Begins to watch.
+    Watch(Wish),
+    /// Asks one of the watchers.
+    Poll(usize),
+    /// Ends one of the watchers.
+    Cancel(usize),
+    /// Allows so many bytes to be in use.
+    Quota(Option<u64>),
     /// Compacts.
     Compact(u64),
     /// Gives the background work some time.
@@ -147,17 +263,20 @@ pub struct Found {
     pub modified: u64,
     /// How often it was put since it was created.
     pub version: u64,
+    /// The number of its lease; 0 for none.
+    pub lease: u64,
 }
 
 impl fmt::Debug for Found {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, value, create, modified, version } = self;
+        let Self { key, value, create, modified, version, lease } = self;
         let short = |bytes: &[u8]| {
             let start: String =
                 bytes.iter().take(12).flat_map(|byte| byte.escape_ascii()).map(char::from).collect();
             format!("{start} ({} bytes)", bytes.len())
         };
-        write!(f, "{{{} = {}, create {create}, mod {modified}, version {version}}}", short(key), short(value))
+        let (key, value) = (short(key), short(value));
+        write!(f, "{{{key} = {value}, create {create}, mod {modified}, version {version}, lease {lease}}}")
     }
 }
 
@@ -169,46 +288,7 @@ impl From<&Entry> for Found {
             create: entry.create_revision().get(),
             modified: entry.mod_revision().get(),
             version: entry.version(),
-        }
-    }
-}
-
-impl From<&Condition> for Compare {
-    fn from(condition: &Condition) -> Self {
-        let keys = &condition.keys;
-        let number = match &condition.target {
-            Target::Version(number) => (Self::version(keys), *number),
-            Target::Create(number) => (Self::create_revision(keys), *number),
-            Target::Mod(number) => (Self::mod_revision(keys), *number),
-            Target::Value(value) => {
-                let side = Self::value(keys);
-                return match condition.relation {
-                    Relation::Equal => side.equals(value),
-                    Relation::NotEqual => side.differs_from(value),
-                    Relation::Less => side.is_less_than(value),
-                    Relation::Greater => side.is_greater_than(value),
-                };
-            }
-        };
-        let (side, number) = number;
-        match condition.relation {
-            Relation::Equal => side.equals(number),
-            Relation::NotEqual => side.differs_from(number),
-            Relation::Less => side.is_less_than(number),
-            Relation::Greater => side.is_greater_than(number),
-        }
-    }
-}
-
-impl From<&Step> for Op {
-    fn from(step: &Step) -> Self {
-        match step {
-            Step::Put(key, value) => Self::put(key, value),
-            Step::Delete(keys) => Self::delete(keys),
-            Step::Read(keys, revision, limit) => {
-                let read = Read::new(keys).at(revision.unwrap_or(0));
-                Self::from(limit.map_or(read.clone(), |limit| read.limit(limit)))
-            }
+            lease: entry.lease().map_or(0, LeaseId::get),
         }
     }
 }

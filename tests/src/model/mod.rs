@@ -7,7 +7,17 @@ use std::collections::BTreeMap;
 
 use palimpsest_kv::{Error, Keys, Revision};
 
-use crate::action::{Condition, Found, Relation, Step, Target, Transaction};
+use crate::action::{Deleting, Found, Putting, Step, Transaction};
+
+mod hash;
+mod history;
+mod leases;
+mod shape;
+mod txn;
+
+pub use history::{Before, Change, Told};
+pub use leases::{Ends, Granted, LeaseState, Leases};
+pub use txn::{limited, selected};
 
 /// What an operation must answer: this, or any one of these errors.
 pub type Expected<T> = Result<T, Vec<Error>>;
@@ -32,6 +42,8 @@ pub struct Record {
     pub create: u64,
     /// How often it was put since.
     pub version: u64,
+    /// The number of its lease; 0 for none.
+    pub lease: u64,
 }
 
 /// What the store is to refuse.
@@ -45,15 +57,39 @@ pub struct Limits {
     pub txn_ops: usize,
 }
 
-/// What one operation of a transaction answers.
+/// How much space a store uses, and how much it may.
+#[derive(Clone, Copy, Debug)]
+pub struct Space {
+    /// Bytes in use: the model can't know, and is told.
+    pub used: u64,
+    /// Bytes that may be.
+    pub quota: u64,
+}
+
+/// What a read answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The entries.
+    pub entries: Vec<Found>,
+    /// Whether the limit left some out.
+    pub more: bool,
+    /// The number of keys, if that was asked for.
+    pub count: Option<u64>,
+    /// The current revision.
+    pub revision: u64,
+}
+
+/// What one operation of a transaction answers; each with the current revision as it sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepOutcome {
-    /// A put was made.
-    Put,
-    /// So many keys were deleted.
-    Deleted(u64),
-    /// What was read, whether the limit left some out, and the current revision.
-    Read(Vec<Found>, bool, u64),
+    /// A put was made; what was there before, if that was asked for.
+    Put(u64, Option<Found>),
+    /// So many keys were deleted; what was there before, if that was asked for.
+    Deleted(u64, u64, Vec<Found>),
+    /// What was read.
+    Read(Answer),
+    /// What a transaction within the transaction answers.
+    Txn(Committed),
 }
 
 /// What a transaction answers.
@@ -113,9 +149,14 @@ impl Horizon {
 #[derive(Clone, Debug)]
 pub struct Model {
     histories: BTreeMap<Vec<u8>, Vec<Version>>,
+    /// The same in the order in which it happened.
+    changes: Vec<Change>,
     revision: u64,
     compacted: Option<u64>,
     limits: Limits,
+    /// `None` where no bound is set.
+    space: Option<Space>,
+    leases: Leases,
 }
 
 /// What a compaction to `compacted` keeps: everything newer, and the newest version not newer, unless that is a tombstone older than
@@ -133,32 +174,23 @@ fn kept(history: &[Version], compacted: Option<u64>) -> &[Version] {
 }
 
 fn found(key: &[u8], version: &Version) -> Option<Found> {
-    let Record { value, create, version: count } = version.record.clone()?;
-    Some(Found { key: key.to_vec(), value, create, modified: version.main, version: count })
-}
-
-fn holds(condition: &Condition, found: Option<&Found>) -> bool {
-    let number = |of: fn(&Found) -> u64, other: &u64| found.map_or(0, of).cmp(other);
-    let ordering = match (&condition.target, found) {
-        (Target::Version(other), _) => number(|found| found.version, other),
-        (Target::Create(other), _) => number(|found| found.create, other),
-        (Target::Mod(other), _) => number(|found| found.modified, other),
-        (Target::Value(other), Some(found)) => found.value.cmp(other),
-        (Target::Value(_), None) => return false,
-    };
-    match condition.relation {
-        Relation::Equal => ordering.is_eq(),
-        Relation::NotEqual => ordering.is_ne(),
-        Relation::Less => ordering.is_lt(),
-        Relation::Greater => ordering.is_gt(),
-    }
+    let Record { value, create, version: count, lease } = version.record.clone()?;
+    Some(Found { key: key.to_vec(), value, create, modified: version.main, version: count, lease })
 }
 
 impl Model {
     /// A store that nothing was written to.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { histories: BTreeMap::new(), revision: 1, compacted: None, limits }
+        Self {
+            histories: BTreeMap::new(),
+            changes: Vec::new(),
+            revision: 1,
+            compacted: None,
+            limits,
+            space: None,
+            leases: Leases::default(),
+        }
     }
 
     /// The current revision.
@@ -195,133 +227,92 @@ impl Model {
     /// What was there at a revision, compacted or not.
     #[must_use]
     pub fn at(&self, keys: &Keys, revision: u64) -> Vec<Found> {
-        let visible = |history: &[Version]| history.iter().rfind(|version| version.main <= revision).cloned();
-        let histories = self.histories.iter().filter(|(key, _)| keys.contains(key));
-        histories.filter_map(|(key, history)| found(key, &visible(history)?)).collect()
+        let visible = |(key, history): (&Vec<u8>, &Vec<Version>)| {
+            found(key, history.iter().rfind(|version| version.main <= revision)?)
+        };
+        if let Some(key) = keys.single() {
+            return self.histories.get_key_value(key).and_then(visible).into_iter().collect();
+        }
+        self.histories.iter().filter(|(key, _)| keys.contains(key)).filter_map(visible).collect()
     }
 
-    /// Puts.
+    /// Tells how much space the store uses at this moment; `None` if it may use any.
+    pub fn note_space(&mut self, space: Option<Space>) {
+        self.space = space;
+    }
+
+    /// The leases.
+    #[must_use]
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    /// The leases, to note what became of them.
+    pub fn leases_mut(&mut self) -> &mut Leases {
+        &mut self.leases
+    }
+
+    /// Puts; answers the revision and what was there before, if that is to be told.
     ///
     /// # Errors
     /// What the store must refuse it with.
-    pub fn put(&mut self, key: &[u8], value: &[u8]) -> Expected<u64> {
-        let steps = vec![Step::Put(key.to_vec(), value.to_vec())];
-        Ok(self.commit(&Transaction { then: steps, ..Transaction::default() })?.revision)
+    pub fn put(&mut self, putting: &Putting) -> Expected<(u64, Option<Found>)> {
+        match self.commit_one(Step::Put(putting.clone()))? {
+            StepOutcome::Put(revision, previous) => Ok((revision, previous)),
+            other => unreachable!("a put answers {other:?}"),
+        }
     }
 
-    /// Deletes; answers the revision afterwards and the number of keys.
+    /// Deletes; answers the revision afterwards, the number of keys, and what was there before, if that is to be told.
     ///
     /// # Errors
     /// What the store must refuse it with.
-    pub fn delete(&mut self, keys: &Keys) -> Expected<(u64, u64)> {
-        let steps = vec![Step::Delete(keys.clone())];
-        let done = self.commit(&Transaction { then: steps, ..Transaction::default() })?;
-        let count = done.outcomes.iter().map(|outcome| match outcome {
-            StepOutcome::Deleted(count) => *count,
-            StepOutcome::Put | StepOutcome::Read(..) => 0,
-        });
-        Ok((done.revision, count.sum()))
+    pub fn delete(&mut self, deleting: &Deleting) -> Expected<(u64, u64, Vec<Found>)> {
+        match self.commit_one(Step::Delete(deleting.clone()))? {
+            StepOutcome::Deleted(revision, count, previous) => Ok((revision, count, previous)),
+            other => unreachable!("a delete answers {other:?}"),
+        }
     }
 
-    /// Commits a transaction.
+    fn commit_one(&mut self, step: Step) -> Expected<StepOutcome> {
+        let mut done = self.commit(&Transaction { then: vec![step], ..Transaction::default() })?;
+        Ok(done.outcomes.remove(0))
+    }
+
+    /// Deletes all keys of a lease and the lease; answers the revision afterwards and the number of keys.
     ///
     /// # Errors
     /// What the store must refuse it with.
-    pub fn commit(&mut self, transaction: &Transaction) -> Expected<Committed> {
-        let mut errors = self.complaints(&transaction.then);
-        errors.extend(self.complaints(&transaction.otherwise));
-        let conditions = &transaction.conditions;
-        errors.extend(conditions.iter().filter_map(|condition| empty(&condition.keys)));
-        errors.extend(self.too_many(conditions.len()));
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let succeeded = conditions.iter().all(|condition| self.fulfils(condition));
-        let branch = if succeeded { &transaction.then } else { &transaction.otherwise };
-        for step in branch {
-            if let Step::Read(_, revision, _) = step {
-                errors.extend(self.readable(*revision).err().into_iter().flatten());
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let mut sub = 0;
-        let outcomes = branch.iter().map(|step| self.execute(step, &mut sub)).collect();
+    pub fn revoke(&mut self, id: u64) -> Expected<(u64, u64)> {
+        self.leases.get(id)?;
+        let keys = self.attached(id);
+        let (before, mut sub) = (self.revision, 0);
+        keys.iter().for_each(|key| self.change(key, &mut sub, None));
         self.revision += u64::from(sub > 0);
-        Ok(Committed { succeeded, revision: self.revision, outcomes })
+        self.leases.remove(id, (before, self.revision));
+        Ok((self.revision, sub))
     }
 
-    fn fulfils(&self, condition: &Condition) -> bool {
-        let there = self.at(&condition.keys, self.revision);
-        if there.is_empty() {
-            holds(condition, None)
-        } else {
-            there.iter().all(|found| holds(condition, Some(found)))
-        }
-    }
-
-    fn too_many(&self, operations: usize) -> Option<Error> {
-        let limit = self.limits.txn_ops;
-        (operations > limit).then_some(Error::TooManyOperations { operations, limit })
-    }
-
-    /// Everything that is wrong with one branch, whatever is in the store.
-    fn complaints(&self, steps: &[Step]) -> Vec<Error> {
-        let mut errors: Vec<Error> = self.too_many(steps.len()).into_iter().collect();
-        for (place, step) in steps.iter().enumerate() {
-            match step {
-                Step::Put(key, value) => {
-                    errors.extend(self.bad_put(key, value));
-                    let mut others = steps.iter().enumerate().filter(|(other, _)| *other != place);
-                    if others.any(|(_, other)| changes(other, key)) {
-                        errors.push(Error::DuplicateKey { key: key.clone() });
-                    }
-                }
-                Step::Delete(keys) | Step::Read(keys, ..) => errors.extend(empty(keys)),
-            }
-        }
-        errors
-    }
-
-    fn bad_put(&self, key: &[u8], value: &[u8]) -> Vec<Error> {
-        let Limits { key_bytes, value_bytes, .. } = self.limits;
-        let complaints = [
-            (key.is_empty(), Error::EmptyKey),
-            (key.len() > key_bytes, Error::KeyTooLarge { bytes: key.len(), limit: key_bytes }),
-            (value.len() > value_bytes, Error::ValueTooLarge { bytes: value.len(), limit: value_bytes }),
-        ];
-        complaints.into_iter().filter_map(|(applies, error)| applies.then_some(error)).collect()
-    }
-
-    /// Does one step of the transaction that is about to take the next revision; `sub` counts its changes.
-    fn execute(&mut self, step: &Step, sub: &mut u64) -> StepOutcome {
-        let next = self.revision + 1;
-        match step {
-            Step::Put(key, value) => {
-                let before = self.at(&Keys::one(key), next).pop();
-                let create = before.as_ref().map_or(next, |found| found.create);
-                let version = before.map_or(0, |found| found.version) + 1;
-                self.change(key, sub, Some(Record { value: value.clone(), create, version }));
-                StepOutcome::Put
-            }
-            Step::Delete(keys) => {
-                let there = self.at(keys, next);
-                there.iter().for_each(|found| self.change(&found.key, sub, None));
-                StepOutcome::Deleted(there.len() as u64)
-            }
-            Step::Read(keys, revision, limit) => {
-                // A read that names no revision sees what its own transaction has written so far.
-                let revision = revision.filter(|revision| *revision != 0).unwrap_or(next);
-                let (entries, more) = limited(self.at(keys, revision), *limit);
-                StepOutcome::Read(entries, more, self.revision + u64::from(*sub > 0))
-            }
-        }
+    /// The keys that are attached to a lease.
+    #[must_use]
+    pub fn attached(&self, id: u64) -> Vec<Vec<u8>> {
+        let is_attached = |history: &[Version]| {
+            history
+                .last()
+                .and_then(|version| version.record.as_ref())
+                .is_some_and(|record| record.lease == id)
+        };
+        self.histories
+            .iter()
+            .filter(|(_, history)| is_attached(history))
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     fn change(&mut self, key: &[u8], sub: &mut u64, record: Option<Record>) {
-        let version = Version { main: self.revision + 1, sub: *sub, record };
-        self.histories.entry(key.to_vec()).or_default().push(version);
+        let main = self.revision + 1;
+        self.changes.push(Change { main, sub: *sub, key: key.to_vec() });
+        self.histories.entry(key.to_vec()).or_default().push(Version { main, sub: *sub, record });
         *sub += 1;
     }
 
@@ -349,6 +340,7 @@ impl Model {
     /// Forgets what came after `revision`, as a loss of power may.
     pub fn roll_back_to(&mut self, revision: u64) {
         self.revision = revision;
+        self.changes.retain(|change| change.main <= revision);
         self.histories.values_mut().for_each(|history| history.retain(|version| version.main <= revision));
         self.histories.retain(|_, history| !history.is_empty());
     }
@@ -374,26 +366,4 @@ impl Model {
         }
         numbers
     }
-}
-
-fn empty(keys: &Keys) -> Option<Error> {
-    keys.single().is_some_and(<[u8]>::is_empty).then_some(Error::EmptyKey)
-}
-
-/// Whether a step changes `key`, by what it says alone.
-fn changes(step: &Step, key: &[u8]) -> bool {
-    match step {
-        Step::Put(other, _) => other == key,
-        Step::Delete(keys) => keys.contains(key),
-        Step::Read(..) => false,
-    }
-}
-
-/// The first `limit` entries, and whether there are more.
-#[must_use]
-pub fn limited(mut entries: Vec<Found>, limit: Option<usize>) -> (Vec<Found>, bool) {
-    let limit = limit.unwrap_or(usize::MAX);
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    (entries, more)
 }

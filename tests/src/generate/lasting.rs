@@ -1,0 +1,52 @@
+//! Random leases and watchers.
+
+use palimpsest_kv::Keys;
+
+use super::Swarm;
+use crate::action::{Action, Wish, Without};
+use crate::model::Model;
+use crate::rng::Rng;
+
+/// The numbers that leases are given, besides those that the store chooses.
+const NUMBERS: u64 = 4;
+/// How long leases are to live, in milliseconds; longer than may be at the end.
+const MILLIS: [u64; 7] = [0, 1_500, 2_000, 3_100, 10_000, 60_000, 9_000_000_000_001];
+
+/// The number of a lease: mostly one that there is.
+pub(super) fn lease(rng: &mut Rng, model: &Model) -> u64 {
+    let ids: Vec<u64> = model.leases().all().keys().copied().collect();
+    if ids.is_empty() || rng.once_in(10) { 1 + rng.below(NUMBERS) } else { rng.one_of(&ids) }
+}
+
+impl Swarm {
+    pub(super) fn grant(&self, rng: &mut Rng) -> Action {
+        let id = if rng.once_in(4) { None } else { Some(1 + rng.below(NUMBERS)) };
+        Action::Grant(id, rng.one_of(&MILLIS))
+    }
+
+    /// What a watcher is to want: from the past, which may be gone, from now on, or from the future.
+    pub(super) fn wish(&self, rng: &mut Rng, model: &Model) -> Wish {
+        let (oldest, newest) = (model.compacted().unwrap_or(0), model.revision());
+        let from = match rng.below(8) {
+            0..3 => None,
+            3 => Some(newest + rng.below(5)),
+            4 => Some(rng.below(oldest + 1)),
+            5 => Some(oldest),
+            _ => Some(oldest + rng.below(newest + 1 - oldest)),
+        };
+        let without = match rng.below(10) {
+            0 => Without { puts: true, deletes: false },
+            1 => Without { puts: false, deletes: true },
+            2 if rng.once_in(3) => Without { puts: true, deletes: true },
+            _ => Without::default(),
+        };
+        Wish {
+            keys: if rng.once_in(3) { Keys::all() } else { self.keys(rng) },
+            from,
+            without,
+            previous: rng.once_in(2),
+            fragments: if rng.once_in(4) { Some(rng.one_of(&[0, 1, 100, 2_000])) } else { None },
+            progress: if rng.once_in(5) { Some(rng.one_of(&[1, 500])) } else { None },
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The leases: which there are, when they end, and which of the states they went through a crash may bring back.
+
+use std::collections::BTreeMap;
+
+use palimpsest_kv::Error;
+
+use super::Expected;
+
+/// Until when a lease lives, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// So long from when the clock is next looked at.
+    In(u64),
+    /// At a moment.
+    At(u64),
+}
+
+/// One lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// Its whole time, in seconds.
+    pub seconds: u64,
+    /// Its end.
+    pub ends: Ends,
+}
+
+/// Which leases there were, with their times in seconds, and at which revisions that could be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseState {
+    leases: BTreeMap<u64, u64>,
+    since: u64,
+    until: Option<u64>,
+}
+
+impl LeaseState {
+    /// Whether a store at this revision may have these leases and no others.
+    #[must_use]
+    pub fn explains(&self, revision: u64, leases: &BTreeMap<u64, u64>) -> bool {
+        let is_then = self.since <= revision && self.until.is_none_or(|until| revision <= until);
+        is_then && self.leases == *leases
+    }
+}
+
+/// All leases, and the states that may come back after a crash, the oldest first.
+#[derive(Clone, Debug)]
+pub struct Leases {
+    now: BTreeMap<u64, Granted>,
+    states: Vec<LeaseState>,
+    /// The place of the newest state that is known to be durable.
+    durable: usize,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        let first = LeaseState { leases: BTreeMap::new(), since: 1, until: None };
+        Self { now: BTreeMap::new(), states: vec![first], durable: 0 }
+    }
+}
+
+impl Leases {
+    /// The leases there are, by their numbers.
+    #[must_use]
+    pub fn all(&self) -> &BTreeMap<u64, Granted> {
+        &self.now
+    }
+
+    /// The lease with this number.
+    ///
+    /// # Errors
+    /// What the store must answer if there is none.
+    pub fn get(&self, id: u64) -> Expected<Granted> {
+        self.now.get(&id).copied().ok_or_else(|| vec![Error::LeaseNotFound { lease: id }])
+    }
+
+    /// What may come back after a crash.
+    #[must_use]
+    pub fn states(&self) -> &[LeaseState] {
+        &self.states
+    }
+
+    /// Adds a lease that lives for so many seconds.
+    pub fn grant(&mut self, id: u64, (seconds, revision): (u64, u64)) {
+        self.now.insert(id, Granted { seconds, ends: Ends::In(seconds * 1_000_000) });
+        self.note(revision, revision);
+    }
+
+    /// Takes one away, which led from one revision to another.
+    pub(super) fn remove(&mut self, id: u64, (before, after): (u64, u64)) {
+        self.now.remove(&id);
+        self.note(before, after);
+    }
+
+    fn note(&mut self, before: u64, after: u64) {
+        self.states.last_mut().into_iter().for_each(|state| state.until = Some(before));
+        let leases = self.now.iter().map(|(id, lease)| (*id, lease.seconds)).collect();
+        self.states.push(LeaseState { leases, since: after, until: None });
+    }
+
+    /// Sets when a lease ends.
+    pub fn set_end(&mut self, id: u64, ends: Ends) {
+        self.now.get_mut(&id).into_iter().for_each(|lease| lease.ends = ends);
+    }
+
+    /// Lets a lease live for its whole time once more, and answers how many seconds that is.
+    ///
+    /// # Errors
+    /// What the store must answer if there is none.
+    pub fn renew(&mut self, id: u64) -> Expected<u64> {
+        let Granted { seconds, .. } = self.get(id)?;
+        self.set_end(id, Ends::In(seconds * 1_000_000));
+        Ok(seconds)
+    }
+
+    /// All that has happened is durable.
+    pub fn settled(&mut self) {
+        self.durable = self.states.len() - 1;
+    }
+
+    /// Forgets states that no crash from now on can bring back.
+    pub fn begin(&mut self) {
+        self.states.drain(..self.durable);
+        self.durable = 0;
+    }
+
+    /// A crash has left the store at a revision with these leases: goes back to the newest state that explains it.
+    ///
+    /// # Panics
+    /// If none does.
+    pub fn roll_back_to(&mut self, revision: u64, leases: &BTreeMap<u64, u64>) {
+        let place = self.states.iter().rposition(|state| state.explains(revision, leases));
+        let place = place.unwrap_or_else(|| {
+            panic!("revision {revision} came back with the leases {leases:?}, of {:?}", self.states)
+        });
+        self.states.truncate(place + 1);
+        self.states.last_mut().into_iter().for_each(|state| state.until = None);
+        let renewed = |(id, seconds): (&u64, &u64)| {
+            let whole = Granted { seconds: *seconds, ends: Ends::In(seconds * 1_000_000) };
+            (*id, self.now.get(id).copied().filter(|lease| lease.seconds == *seconds).unwrap_or(whole))
+        };
+        self.now = leases.iter().map(renewed).collect();
+        self.settled();
+    }
+}
