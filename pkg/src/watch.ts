@@ -1,4 +1,5 @@
 import { Block } from './entries.js'
+import type { PalimpsestError } from './errors.js'
 import { type Codecs, codecsOf } from './options.js'
 import type * as t from './types.js'
 import type { Watches } from './watches.js'
@@ -62,6 +63,8 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
         progress,
       })
     } catch (error) {
+      // What is wrong with the call is said at once. How far the store is compacted the caller could not know.
+      if ((error as PalimpsestError).code !== 'COMPACTED') throw error
       this.#failure = { error }
       return
     }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import { del, open, put } from 'palimpsest-kv'
-import { freshFolder, inProcess, Medium, refusal, staysAlive } from './support/help.mjs'
+import { countCalls, freshFolder, inProcess, Medium, refusal, staysAlive } from './support/help.mjs'
 
 async function fresh(t, options = {}) {
   const db = await open({ storage: 'memory', ...options })
@@ -186,10 +186,10 @@ test('a long history is caught up with in pieces, and the event loop turns meanw
 test('nothing is read before it is asked for, and a slow consumer misses nothing', async t => {
   const db = await fresh(t, { durability: 'relaxed' })
   const watch = db.watch({ prefix: 'k' })
-  const bytes = (await db.status()).cacheBytes
+  const calls = countCalls(t, 'poll', 'readyWatchers')
   for (let i = 0; i < 5000; i += 1) await db.put(`k${i % 7}`, String(i))
   await pause(5)
-  assert.equal((await db.status()).cacheBytes, bytes)
+  assert.deepEqual(calls, { poll: 0, readyWatchers: 0 })
   const seen = await events(watch, 5000)
   assert.deepEqual(
     seen.map(event => event.value),
@@ -345,7 +345,11 @@ test('ten thousand watches, of which a put concerns one', async t => {
     await db.put(`k${i}`, 'v')
     assert.deepEqual((await calls[i]).value.events.map(brief), [['put', `k${i}`, 'v', db.revision]])
   }
+  const counted = countCalls(t, 'poll', 'readyWatchers')
   for (let i = 0; i < 20_000; i += 1) await db.put('nobody', 'v')
+  await turn()
+  assert.equal(counted.poll, 0)
+  assert.ok(counted.readyWatchers < 2000, `asked ${counted.readyWatchers} times`)
   // One that concerns all of them.
   const everyone = Array.from({ length: 1000 }, () => db.watch({ prefix: 'all' }))
   const all = everyone.map(watch => watch.next())
@@ -392,7 +396,7 @@ const refused = [
   [db => db.watch({}), 'INVALID_ARGUMENT', /selects no keys/],
   [db => db.watch(''), 'EMPTY_KEY', /at least one byte/],
   [db => db.watch({ prefix: 'a', all: true }), 'INVALID_ARGUMENT', /only one is possible/],
-  [db => db.watch({ from: 'b', to: 'a' }).next(), 'EMPTY_INTERVAL', /holds no key/],
+  [db => db.watch({ from: 'b', to: 'a' }), 'EMPTY_INTERVAL', /holds no key/],
   [db => db.watch('a', { from: -1 }), 'INVALID_ARGUMENT', /from must be/],
   [db => db.watch('a', { startRevision: 1 }), 'INVALID_ARGUMENT', /no option "startRevision"/],
   [db => db.watch('a', { puts: 'no' }), 'INVALID_ARGUMENT', /puts must be true or false/],
