@@ -38,6 +38,7 @@ export class Background {
     this.#instance = instance
     this.#engine = engine
     this.#host = host
+    instance.observe(this.#brokenDown)
   }
 
   /** There may be new work: the engine is asked in the next turn of the event loop. */
@@ -84,6 +85,7 @@ export class Background {
   /** No further step; the observers get the error. */
   stop(error: PalimpsestError): void {
     this.#stopped = true
+    this.#instance.forget(this.#brokenDown)
     this.#cancel()
     this.#tell(error)
     this.#observers.clear()
@@ -112,6 +114,9 @@ export class Background {
         .ref()
     })
   }
+
+  /** Whoever waits for a step is told by the next one, whichever store it was that has broken the engine. */
+  readonly #brokenDown = (): void => this.wake()
 
   #cancel(): void {
     this.#appointment?.cancel()

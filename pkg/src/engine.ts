@@ -239,6 +239,7 @@ export function freeing<T extends { free(): void }, R>(raw: T, use: (raw: T) => 
  */
 export class Instance {
   readonly raw: RawModule
+  readonly #witnesses: Set<() => void> = new Set()
   #poison: string | undefined
 
   constructor(raw: RawModule) {
@@ -262,8 +263,21 @@ export class Instance {
   error(thrown: unknown): PalimpsestError {
     if (thrown instanceof PalimpsestError) return thrown
     if (isAnswer(thrown)) return translated(thrown.code, thrown)
-    this.#poison ??= this.#cause(thrown)
+    if (this.#poison === undefined) {
+      this.#poison = this.#cause(thrown)
+      for (const witness of this.#witnesses) witness()
+    }
     return this.#poisoned(this.#poison)
+  }
+
+  /** Calls `witness` when the instance breaks down. It must not throw. */
+  observe(witness: () => void): void {
+    this.#witnesses.add(witness)
+  }
+
+  /** Ends an `observe`. */
+  forget(witness: () => void): void {
+    this.#witnesses.delete(witness)
   }
 
   #cause(thrown: unknown): string {

@@ -214,7 +214,7 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   readonly durableRevision: number
   /** Where the bytes are. */
   readonly storage: StorageInfo
-  /** The newest compaction since the store was opened, a resumed one too; `undefined` if there was none. */
+  /** The newest compaction since the store was opened, be it a resumed or an automatic one; `undefined` if there was none. */
   readonly compaction: CompactionJob | undefined
   /**
    * Puts the value that a key has once more, under a new revision: to give it a lease, or take it away. The key must exist.

@@ -68,13 +68,23 @@ export class Watches {
     this.#all.delete(watch)
     this.#due.delete(watch)
     this.#waiting.delete(id)
-    if (!this.#isClosed && this.#instance.isSound) this.#calling(() => this.#engine.cancelWatcher(id))
+    this.#cancel(id)
   }
 
   /** The store is closed, or broken: all watches end with this. */
   close(error: PalimpsestError): void {
     this.#isClosed = true
     for (const watch of [...this.#all]) watch.fail(error)
+  }
+
+  #cancel(id: number): void {
+    if (this.#isClosed || !this.#instance.isSound) return
+    try {
+      this.#calling(() => this.#engine.cancelWatcher(id))
+    } catch (thrown) {
+      // A signal can come while a storage in JavaScript is at work, when the engine can't be called.
+      if ((thrown as PalimpsestError).code === 'BUSY') this.#background.nextTurn(() => this.#cancel(id))
+    }
   }
 
   #calling<T>(call: () => T): T {

@@ -390,6 +390,22 @@ test('a watch is disposed of', { skip: Symbol.asyncDispose === undefined }, asyn
   assert.deepEqual(await watch.next(), { done: true, value: undefined })
 })
 
+test('a signal that comes from within a storage', async t => {
+  const storage = new Medium()
+  const db = await fresh(t, { storage })
+  const controller = new AbortController()
+  const reason = new Error('from within')
+  const call = db.watch('a', { signal: controller.signal }).next()
+  await turn()
+  storage.before = () => controller.abort(reason)
+  const written = db.put('a', '1')
+  await assert.rejects(call, error => error === reason)
+  storage.before = () => undefined
+  await written
+  await turn()
+  assert.equal((await db.status()).watchers, 0)
+})
+
 /** `[call, code, what the message says]` */
 const refused = [
   [db => db.watch(), 'INVALID_ARGUMENT', /which keys is missing/],
