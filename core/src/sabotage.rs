@@ -72,6 +72,12 @@ mod switch {
         TrustedSlotOverwritten,
         /// A meta slot's checksum is not compared.
         MetaChecksumUnchecked,
+        /// A checksum of zero stands for none.
+        ZeroChecksumAccepted,
+        /// Offsets are counted in 32 bits.
+        OffsetIn32Bits,
+        /// Opening takes more of the medium.
+        GrownWhenOpened,
         /// What a crash left of creating a store is refused.
         CreationRefused,
         /// Opening forgets the compactions that the log says were asked for.

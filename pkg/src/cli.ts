@@ -129,6 +129,19 @@ function errorFields(error: PalimpsestError): object {
   return { ...error, message: error.message }
 }
 
-main(process.argv.slice(2)).then(code => {
-  process.exitCode = code
-})
+// Whoever reads the report may have read enough of it; how the program ends tells of the store, not of its reader.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.exitCode = CODES.impossible
+  })
+}
+
+main(process.argv.slice(2)).then(
+  code => {
+    process.exitCode = code
+  },
+  error => {
+    process.stderr.write(`palimpsest: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`)
+    process.exitCode = CODES.impossible
+  },
+)

@@ -256,7 +256,9 @@ export function readFile<T>(name: string, use: (storage: SyncStorage) => T): T {
 }
 
 function assertNew(file: string): void {
-  if (fs.existsSync(file)) throw invalid(`${file} exists already: name a file that does not`)
+  // A link that leads nowhere is there, too.
+  if (fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined)
+    throw invalid(`${file} exists already: name a file that does not`)
 }
 
 /** Calls `use` with a new, empty file, which gets its name when `use` has filled it. A file of that name must not be there. */

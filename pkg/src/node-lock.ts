@@ -127,12 +127,17 @@ function locked(path: string, lockPath: string, sighting: Sighting | undefined):
   return new PalimpsestError('LOCKED', message, { holder, path })
 }
 
+/** A name that no other file has, which `sweep` knows. */
+function draftOf(path: string): string {
+  return `${path}.${randomBytes(DRAFT_DIGITS / 2).toString('hex')}`
+}
+
 /**
  * Makes the lock file, with its text or not at all, so that one without is never the trace of a process that was killed, nor of one that
  * was stopped and will go on. Answers whether there was none.
  */
 function make(lockPath: string, text: string): boolean {
-  const draft = `${lockPath}.${randomBytes(DRAFT_DIGITS / 2).toString('hex')}`
+  const draft = draftOf(lockPath)
   if (!makeDirectly(draft, text)) return false
   try {
     fs.linkSync(draft, lockPath)
@@ -187,19 +192,38 @@ function makeDirectly(path: string, text: string): boolean {
  * Removes a stale lock. Only one process may do so at a time, and only if the lock is still the stale one: another may have
  * removed it meanwhile and taken its place.
  */
-function removeStale(lockPath: string, stale: Sighting): void {
+function removeStale(lockPath: string, stale: Sighting, text: string): void {
   const guard = `${lockPath}.takeover`
-  if (!makeDirectly(guard, String(process.pid))) {
+  if (!make(guard, text)) {
     const other = look(guard)
-    // Left behind by a process that ended in the few microseconds between.
-    if (other !== undefined && other.age > WRITTEN_WITHIN) fs.rmSync(guard, { force: true })
+    // Left behind by a process that was killed in the few microseconds between.
+    if (other !== undefined && (isStale(other) || other.age > WRITTEN_WITHIN)) removeGuard(guard, other)
     return
   }
   try {
     if (look(lockPath)?.text === stale.text) fs.rmSync(lockPath, { force: true })
     sweep(lockPath)
+    sweep(guard)
   } finally {
     fs.rmSync(guard, { force: true })
+  }
+}
+
+/** Removes a guard that was left behind. If another has removed it meanwhile and made one of its own, that one goes back. */
+function removeGuard(guard: string, stale: Sighting): void {
+  const aside = draftOf(guard)
+  try {
+    fs.renameSync(guard, aside)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  try {
+    if (look(aside)?.text !== stale.text) fs.linkSync(aside, guard)
+  } catch {
+    // A third has made one, or the file system has no second names for a file.
+  } finally {
+    fs.rmSync(aside, { force: true })
   }
 }
 
@@ -247,7 +271,7 @@ export function lock(path: string): Lock {
     if (sighting === undefined) {
       if (make(lockPath, text)) return new HeldLock(lockPath, text)
     } else if (isStale(sighting)) {
-      removeStale(lockPath, sighting)
+      removeStale(lockPath, sighting, text)
     } else {
       throw locked(path, lockPath, sighting)
     }

@@ -1,12 +1,14 @@
 // The program `palimpsest`, as it is installed: what it finds in damaged stores, what it saves of them, and that it changes nothing.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -27,6 +29,17 @@ function called(...args) {
     child.on('error', reject)
     child.on('close', code => resolve({ code, ...said }))
   })
+}
+
+/** The exit code of a call whose output nobody reads. */
+async function unread(...args) {
+  const child = spawn(program, args, { shell: process.platform === 'win32' })
+  child.stdout.destroy()
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', text => (said += text))
+  const [code] = await once(child, 'close')
+  assert.equal(said, '')
+  return code
 }
 
 /** As `called`, with the report as an object. */
@@ -185,6 +198,13 @@ const refusals = [
     'INVALID_ARGUMENT',
     /exists/,
   ],
+  [
+    'a link that leads nowhere',
+    at => symlinkSync(at('nowhere'), at('b')),
+    ['salvage', 'store.plm', 'b'],
+    'INVALID_ARGUMENT',
+    /exists/,
+  ],
   ['the store itself', () => {}, ['salvage', 'store.plm', 'store.plm'], 'INVALID_ARGUMENT', /exists already/],
   ['nowhere to write to', () => {}, ['salvage', 'store.plm', 'no/b'], 'STORAGE', /no such file/],
 ]
@@ -230,6 +250,13 @@ test('a store that is open is refused with who has it', async t => {
   }
   assert.equal(existsSync(out), false)
   await db.close()
+})
+
+test('the exit code is the same if nobody reads the report', async t => {
+  const file = await stored(t)
+  assert.equal(await unread('check', file), 0)
+  damage(file)
+  assert.equal(await unread('check', file, '--json'), 1)
 })
 
 test('help is an answer', async () => {

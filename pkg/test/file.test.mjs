@@ -112,7 +112,8 @@ async function deadProcess() {
 
 /** A process that has ended and whose parent does not take note of it. */
 async function forgottenProcess(t) {
-  const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+  // It ends only when the shell, which would take note, has become something that does not.
+  const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'])
   t.after(() => parent.kill())
   const [pid] = await once(parent.stdout.setEncoding('utf8'), 'data')
   const isGone = () => !existsSync('/proc') || /\) Z /.test(readFileSync(`/proc/${Number(pid)}/stat`, 'utf8'))
@@ -184,6 +185,20 @@ test('what a process killed while it took the lock has left is removed with a st
   await (await open({ storage: { file } })).close()
   const left = ['store.plm', 'store.plm.lock.00000000000000ff', 'store.plm.lock.0123']
   assert.deepEqual(readdirSync(join(file, '..')), left)
+})
+
+test('a process killed while it removed a stale lock does not keep the next one out', async t => {
+  const file = await stored(t)
+  const pid = await deadProcess()
+  const [lock, guard] = [`${file}.lock`, `${file}.lock.takeover`]
+  writeFileSync(lock, lockText({ pid }))
+  writeFileSync(guard, lockText({ pid }))
+  await (await open({ storage: { file } })).close()
+  assert.deepEqual(readdirSync(join(file, '..')), ['store.plm'])
+  writeFileSync(lock, lockText({ pid }))
+  writeFileSync(guard, lockText({}))
+  assert.equal((await refusal(() => open({ storage: { file } }))).code, 'LOCKED', 'only one at a time')
+  assert.ok(existsSync(guard), 'it is left to the one who has made it')
 })
 
 test('a process that is killed leaves a lock that the next one takes', async t => {

@@ -11,14 +11,15 @@ import { freshFolder, here } from './support/help.mjs'
 import { Contents, change, random } from './support/ledger.mjs'
 
 const SEED = Number(process.env.SEED ?? 1)
-/** A process of Node takes a fifth of a second to begin, so these are fewer than those of the engine's own test. */
-const KILLS = Number(process.env.KILLS ?? 60)
+const KILLS = Number(process.env.KILLS ?? 200)
 /** Writers that are loaded beforehand, because a process takes longer to begin than it may live. */
 const AHEAD = 3
 
 /** A writer that has loaded everything and waits for its turn. */
 class Writer {
   #child
+  #closed
+  #isClosed = false
   #text = ''
   #heard = () => {}
 
@@ -26,6 +27,10 @@ class Writer {
     const script = join(here, 'support', 'acknowledge.mjs')
     this.#child = spawn(process.execPath, [script, file, String(seed)], {
       stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    this.#closed = once(this.#child, 'close').finally(() => {
+      this.#isClosed = true
+      this.#heard()
     })
     this.#child.stdin.on('error', () => {})
     this.#child.stdout.setEncoding('utf8').on('data', text => {
@@ -41,7 +46,10 @@ class Writer {
 
   /** Fulfilled when it has said so many lines. */
   async said(lines) {
-    while (this.lines.length < lines) await new Promise(resolve => (this.#heard = resolve))
+    while (this.lines.length < lines) {
+      assert.ok(!this.#isClosed, 'the writer came to an end of its own')
+      await new Promise(resolve => (this.#heard = resolve))
+    }
   }
 
   begin() {
@@ -50,7 +58,7 @@ class Writer {
 
   async kill() {
     this.#child.kill('SIGKILL')
-    const [, signal] = await once(this.#child, 'close')
+    const [, signal] = await this.#closed
     assert.equal(signal, 'SIGKILL', 'the writer came to an end of its own')
   }
 }

@@ -40,7 +40,7 @@ async function buildNative() {
   return join(TARGET, folder, process.platform === 'win32' ? 'simulate.exe' : 'simulate')
 }
 
-/** The simulation as WebAssembly: a function from a seed to what was done. */
+/** The simulation as WebAssembly: functions from a seed to what was done, by whether every change is looked at. */
 async function buildWasm() {
   await setUp(terminal, ['rust', 'linker', WASM, 'wasm-bindgen'])
   mkdirSync(GLUE, { recursive: true })
@@ -53,26 +53,36 @@ async function buildWasm() {
   ]
   await runAll(terminal, { title: 'building the simulator for wasm', log: 'simulator-wasm', commands })
   const name = `${CRATE.replaceAll('-', '_')}.js`
-  return createRequire(import.meta.url)(join(GLUE, name)).simulate
+  const { simulate, simulateEvery } = createRequire(import.meta.url)(join(GLUE, name))
+  return every => (every ? simulateEvery : simulate)
 }
 
 /** One seed's line, as the native simulator prints it with `--list`. */
-function line(simulate, seed) {
+function line(simulates, seed, every) {
   try {
-    return [seed, ...simulate(BigInt(seed))].join(' ')
+    return [seed, ...simulates(every)(BigInt(seed))].join(' ')
   } catch (error) {
-    throw new Missing(
-      `seed ${seed} failed: ${error.message}\nagain: npm run simulate -- --wasm --seed ${seed}`,
-    )
+    const again = `npm run simulate -- --wasm${every ? ' --every' : ''} --seed ${seed}`
+    throw new Missing(`seed ${seed} failed: ${error.message}\nagain: ${again}`)
+  }
+}
+
+/** The arguments that the simulation as WebAssembly takes. */
+function wasmArguments() {
+  const text = { type: 'string' }
+  try {
+    return parseArgs({
+      args: rest,
+      options: { seed: text, runs: text, minutes: text, every: { type: 'boolean', default: false } },
+    }).values
+  } catch (error) {
+    throw new Missing(`${error.message}\nwith --wasm: --seed N, --runs N, --minutes M, --every`)
   }
 }
 
 async function inWasm() {
-  const { values } = parseArgs({
-    args: rest,
-    options: { seed: { type: 'string' }, runs: { type: 'string' }, minutes: { type: 'string' } },
-  })
-  const simulate = await buildWasm()
+  const values = wasmArguments()
+  const simulates = await buildWasm()
   const first = Number(values.seed ?? 0)
   const runs = Number(
     values.runs ?? (values.minutes === undefined && values.seed !== undefined ? 1 : Infinity),
@@ -81,7 +91,7 @@ async function inWasm() {
   const done = [0, 0]
   let seed = first
   for (; seed < first + runs && performance.now() < end; seed += 1) {
-    const [, operations, crashes] = line(simulate, seed).split(' ').map(Number)
+    const [, operations, crashes] = line(simulates, seed, values.every).split(' ').map(Number)
     done[0] += operations
     done[1] += crashes
     if ((seed - first + 1) % PULSE === 0) terminal.line(`${seed - first + 1} runs, ${done[0]} operations`)
@@ -91,19 +101,14 @@ async function inWasm() {
 
 async function comparing() {
   const native = await buildNative()
-  const simulate = await buildWasm()
-  const { stdout, output, code, signal } = await run([
-    native,
-    '--list',
-    '--threads',
-    '1',
-    '--runs',
-    own.compare,
-  ])
+  const simulates = await buildWasm()
+  const every = rest.includes('--every')
+  const command = [native, '--list', '--threads', '1', '--runs', own.compare, ...(every ? ['--every'] : [])]
+  const { stdout, output, code, signal } = await run(command)
   if (code !== 0) throw new Failed('simulate', { output, code, signal })
   const lines = stdout.trim().split('\n')
   for (const expected of lines) {
-    const found = line(simulate, Number(expected.split(' ')[0]))
+    const found = line(simulates, Number(expected.split(' ')[0]), every)
     if (found !== expected) throw new Missing(`natively ${expected}\nas WebAssembly ${found}`)
   }
   terminal.line(`passed: ${lines.length} runs are the same natively and as WebAssembly, to the last byte`)

@@ -16,7 +16,9 @@ const DENY_WARNINGS = ['--', '-D', 'warnings']
 const SIMULATED = ['--operations', '1000000', '--crashes', '100000']
 /** What is asked of etcd and of the engine: always the same, so that a change is what makes it fail. `npm run conformance` asks anew. */
 const COMPARED = ['--seed', '1', '--ops', '100000']
-/** So are the fuzzers, which need a compiler of their own; here they are only formatted. */
+/** Short runs in which power goes at every write and every sync. */
+const SIMULATED_AT_EVERY_CHANGE = ['--every', '--runs', '60']
+/** A workspace of their own are the fuzzers, too, which need a compiler of their own; here they are only formatted. */
 const FUZZERS = ['--manifest-path', join('tests', 'fuzz', 'Cargo.toml')]
 
 /** The wasm is bytes for those who load it themselves; there are no types for it. */
@@ -77,6 +79,7 @@ export const STEPS = [
     needs: ['rust', 'linker', WASM, 'wasm-bindgen'],
     commands: [
       cargo('run', '--quiet', '-p', 'palimpsest-kv-simulator', '--', ...SIMULATED),
+      cargo('run', '--quiet', '-p', 'palimpsest-kv-simulator', '--', ...SIMULATED_AT_EVERY_CHANGE),
       node('tests/run/simulate.mjs', '--compare', '40', '--quick'),
     ],
     shows: /^passed: (.+operations, .+ crashes)/m,

@@ -94,7 +94,7 @@ impl<S: Storage> Pager<S> {
         pager.load_freelist(meta.freelist)?;
         pager.space.forget_changes();
         pager.space.grow(length);
-        if meta.checkpoint == 0 && length <= META_PAGES {
+        if meta.checkpoint == 0 && length <= META_PAGES || sabotaged!(GrownWhenOpened) {
             pager.grow()?;
         }
         Ok((pager, meta.root))

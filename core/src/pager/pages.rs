@@ -48,7 +48,8 @@ impl<S: Storage> Pages<S> {
     }
 
     fn offset(&self, page: PageId) -> u64 {
-        u64::from(page.get()) * self.identity.page_bytes as u64
+        let offset = u64::from(page.get()) * self.identity.page_bytes as u64;
+        if sabotaged!(OffsetIn32Bits) { offset & u64::from(u32::MAX) } else { offset }
     }
 
     /// The page that its parent says stands at a place.

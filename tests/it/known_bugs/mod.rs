@@ -8,6 +8,7 @@ use std::sync::Once;
 use palimpsest_kv::sabotage::{Sabotage, with};
 use palimpsest_kv_tests::simulation::{Looks, simulate};
 
+mod large;
 mod scenarios;
 
 /// The simulation must notice a broken engine within so many seeds.
@@ -127,6 +128,24 @@ fn a_checkpoint_is_named_after_its_pages_are_durable() {
 #[test]
 fn a_damaged_meta_slot_is_never_chosen() {
     check(Sabotage::MetaChecksumUnchecked, scenarios::every_bit_of_a_meta_slot_flipped);
+}
+
+/// bbolt#241: a checksum of zero was taken for none.
+#[test]
+fn a_checksum_of_zero_is_compared_as_any_other() {
+    check(Sabotage::ZeroChecksumAccepted, scenarios::every_byte_of_a_meta_slot_changed_and_its_checksum_zero);
+}
+
+/// redb#620: a full disk, and then the store could not be opened any more.
+#[test]
+fn a_store_on_a_full_medium_can_be_opened_and_has_everything() {
+    check(Sabotage::GrownWhenOpened, scenarios::a_medium_that_runs_full);
+}
+
+/// redb#515 and #516, wa-sqlite#258: beyond some gigabytes what was written came to another place.
+#[test]
+fn a_store_of_more_than_four_gigabytes_is_as_good_as_any() {
+    check(Sabotage::OffsetIn32Bits, large::a_store_of_more_than_four_gigabytes);
 }
 
 /// bbolt#1005: a meta page was unprotected while it was being written.

@@ -83,6 +83,42 @@ pub(super) fn every_bit_of_a_meta_slot_flipped() {
     }
 }
 
+pub(super) fn every_byte_of_a_meta_slot_changed_and_its_checksum_zero() {
+    let medium = closed_store();
+    let expected = contents(&open(&medium)).unwrap();
+    let image = medium.to_bytes();
+    for slot in [0, PAGE_BYTES] {
+        for at in 0..META_BYTES - 8 {
+            let mut bytes = image.clone();
+            bytes[slot + at] ^= 1;
+            bytes[slot + META_BYTES - 8..slot + META_BYTES].fill(0);
+            let damaged = FaultyStorage::from_image(bytes);
+            assert_eq!(contents(&open(&damaged)).unwrap(), expected, "byte {at} of the slot at {slot}");
+        }
+    }
+}
+
+pub(super) fn a_medium_that_runs_full() {
+    let empty = open(&FaultyStorage::new()).close().unwrap().expect("no snapshot holds the storage");
+    for capacity in (empty.len_bytes()..empty.len_bytes() * 6).step_by(PAGE_BYTES) {
+        let medium = FaultyStorage::new();
+        medium.arm(Fault::Full(capacity));
+        let mut store = open(&medium);
+        let put = |store: &mut Store<FaultyStorage>, number: u32| store.put(format!("{number}"), [b'v'; 200]);
+        let written = (0..).find(|number| put(&mut store, *number).is_err()).unwrap();
+        assert!(matches!(put(&mut store, 0), Err(Error::WritesRefused { .. })), "{capacity} bytes");
+        drop(store);
+        let medium = medium.after_kill();
+        medium.arm(Fault::Full(medium.len_bytes()));
+        let seen = contents(&open(&medium)).unwrap().len();
+        assert!((written..=written + 1).contains(&(seen as u32)), "{seen} of {written}, {capacity} bytes");
+        medium.heal();
+        let mut store = open(&medium);
+        put(&mut store, written + 1).unwrap();
+        store.check().unwrap();
+    }
+}
+
 pub(super) fn a_crash_in_a_checkpoint_beside_a_damaged_slot() {
     for slot in [0, PAGE_BYTES] {
         let medium = closed_store();

@@ -184,7 +184,10 @@ pub(crate) fn main() -> ExitCode {
     });
     let state = state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     match state.failed {
-        Some(seed) => tell(&format!("failed; again: npm run simulate -- --seed {seed}\n"), ExitCode::FAILURE),
+        Some(seed) => {
+            let every = if goal.looks == Looks::Every { " --every" } else { "" };
+            tell(&format!("failed; again: npm run simulate --{every} --seed {seed}\n"), ExitCode::FAILURE)
+        }
         None if goal.output == Output::Lines => ExitCode::SUCCESS,
         None if goal.output == Output::Figures => tell(&state.figures(), ExitCode::SUCCESS),
         None => tell(&format!("passed: {}\n", state.summary()), ExitCode::SUCCESS),

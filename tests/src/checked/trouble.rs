@@ -86,12 +86,16 @@ impl<M: Medium> Checked<M> {
         self.verify(&mut Rng::new(seed));
     }
 
-    /// What was durable stays readable when the medium fails to take more, and nothing is written any more. A write that failed to read
+    /// What was durable stays readable when the medium fails to take more, the newest revision is whole, and nothing is written any more. A write that failed to read
     /// what it was to tell, before it changed anything, breaks nothing.
     fn compare_reads_of_a_broken_store(&mut self, error: &Error) {
         let durable = self.store().durable_revision().get();
         if self.model.readable(Some(durable)).is_ok() {
             self.range(&everything(Some(durable), Form::Lazy));
+        }
+        let newest = self.store().revision().get();
+        if self.model.readable(Some(newest)).is_ok() {
+            self.range(&everything(Some(newest), Form::Lazy));
         }
         let refused = self.store().flush();
         let is_broken = matches!(refused, Err(Error::WritesRefused { .. }));

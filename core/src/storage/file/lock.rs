@@ -78,7 +78,9 @@ impl FileLock {
                         return Ok(Self { path, text });
                     }
                 }
-                Some(sighting) if sighting.is_stale(system_lock) => remove_stale(&path, &sighting)?,
+                Some(sighting) if sighting.is_stale(system_lock) => {
+                    remove_stale(&path, (&sighting, system_lock), &text)?;
+                }
                 Some(sighting) => return Err(Refused::Held(sighting.words(&path))),
             }
         }
@@ -151,11 +153,16 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// A name that no other file has, which [`sweep`] knows.
+fn draft_of(path: &Path) -> PathBuf {
+    let unlike_any_other = RandomState::new().build_hasher().finish();
+    beside(path, &format!("{unlike_any_other:0DRAFT_DIGITS$x}"))
+}
+
 /// Makes the lock file, with its text or not at all, so that one without is never the trace of a process that was killed, nor of one
 /// that was stopped and will go on. Answers whether there was none.
 fn make(path: &Path, text: &str) -> io::Result<bool> {
-    let unlike_any_other = RandomState::new().build_hasher().finish();
-    let draft = beside(path, &format!("{unlike_any_other:0DRAFT_DIGITS$x}"));
+    let draft = draft_of(path);
     if !make_directly(&draft, text)? {
         return Ok(false);
     }
@@ -229,12 +236,15 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// Removes a stale lock. Only one process may do so at a time, and only if the lock is still the stale one: another may have removed
 /// it meanwhile and taken its place.
-fn remove_stale(path: &Path, stale: &Sighting) -> io::Result<()> {
+fn remove_stale(path: &Path, stale: (&Sighting, SystemLock), text: &str) -> io::Result<()> {
+    let (stale, system_lock) = stale;
     let guard = beside(path, "takeover");
-    if !make_directly(&guard, &format!("{}", std::process::id()))? {
-        // One that is old was left behind by a process that ended in the few microseconds between.
+    if !make(&guard, text)? {
+        // It may be left behind by a process that was killed in the few microseconds between.
         return match look(&guard)? {
-            Some(other) if other.age > WRITTEN_WITHIN => remove(&guard),
+            Some(other) if other.is_stale(system_lock) || other.age > WRITTEN_WITHIN => {
+                remove_guard(&guard, &other)
+            }
             _ => Ok(()),
         };
     }
@@ -244,6 +254,20 @@ fn remove_stale(path: &Path, stale: &Sighting) -> io::Result<()> {
         Err(error) => Err(error),
     };
     sweep(path);
+    sweep(&guard);
     remove(&guard)?;
     removed
+}
+
+/// Removes a guard that was left behind. If another has removed it meanwhile and made one of its own, that one goes back.
+fn remove_guard(guard: &Path, stale: &Sighting) -> io::Result<()> {
+    let aside = draft_of(guard);
+    match fs::rename(guard, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        moved => moved?,
+    }
+    if look(&aside)?.is_none_or(|now| now.text != stale.text) {
+        let _another_was_faster = fs::hard_link(&aside, guard);
+    }
+    remove(&aside)
 }

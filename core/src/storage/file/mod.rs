@@ -411,6 +411,31 @@ mod tests {
         });
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_process_killed_while_it_removed_a_stale_lock_does_not_keep_the_next_one_out() {
+        in_a_folder(|folder| {
+            let path = folder.join("store");
+            drop(FileStorage::open(&path).unwrap());
+            let mut dead = std::process::Command::new("true").spawn().unwrap();
+            dead.wait().unwrap();
+            let host = host::name().unwrap();
+            let text = |pid: u32| format!("{{\"pid\":{pid},\"host\":\"{host}\",\"since\":\"then\"}}");
+            let guard = folder.join("store.lock.takeover");
+            for (pid, is_stale) in [(dead.id(), true), (std::process::id(), false)] {
+                std::fs::write(folder.join("store.lock"), text(dead.id())).unwrap();
+                std::fs::write(&guard, text(pid)).unwrap();
+                match FileStorage::open(&path) {
+                    Ok(_) => assert!(is_stale, "two remove a stale lock at once"),
+                    Err(error) => assert!(!is_stale, "{error}"),
+                }
+                let left: &[&str] =
+                    if is_stale { &["store"] } else { &["store", "store.lock", "store.lock.takeover"] };
+                assert_eq!(listing(folder), left);
+            }
+        });
+    }
+
     #[test]
     fn a_folder_and_an_empty_file_are_no_stores() {
         in_a_folder(|folder| {
