@@ -207,7 +207,7 @@ mod tests {
         for round in 0..3 {
             let is_in = |id: u64| match round {
                 0 => true,
-                1 => id % 3 == 0,
+                1 => id.is_multiple_of(3),
                 _ => id % 3 < 2,
             };
             for (id, keys) in (0..).zip(&keys) {
