@@ -137,7 +137,7 @@ fn leases_cross_as_numbers_and_milliseconds() {
     let granted = engine.grant_lease(2001.0, None).unwrap();
     let id = number(&granted, "id");
     assert_eq!((number(&granted, "ttl"), number(&granted, "revision")), (3000.0, 1.0));
-    assert!(id >= 1.0 && id <= 9_007_199_254_740_991.0 && id.fract() == 0.0, "{id}");
+    assert!((1.0..=9_007_199_254_740_991.0).contains(&id) && id.fract() == 0.0, "{id}");
     engine.put_with(b"k", Some(vec![]), object(&[("lease", id.into())])).unwrap();
     let status = engine.lease(id).unwrap();
     assert_eq!((number(&status, "ttl"), number(&status, "keys")), (3000.0, 1.0));
