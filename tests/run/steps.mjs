@@ -14,10 +14,10 @@ const DENY_WARNINGS = ['--', '-D', 'warnings']
 
 /** What is simulated at least. */
 const SIMULATED = ['--operations', '1000000', '--crashes', '100000']
-/** What is asked of etcd and of the engine: always the same, so that a change is what makes it fail. `npm run conformance` asks anew. */
-const COMPARED = ['--seed', '1', '--ops', '100000']
 /** Short runs in which power goes at every write and every sync. */
 const SIMULATED_AT_EVERY_CHANGE = ['--every', '--runs', '60']
+/** What is asked of etcd and of the engine: always the same, so that a change is what makes it fail. `npm run conformance` asks anew. */
+const COMPARED = ['--seed', '1', '--ops', '100000']
 /** A workspace of their own are the fuzzers, too, which need a compiler of their own; here they are only formatted. */
 const FUZZERS = ['--manifest-path', join('tests', 'fuzz', 'Cargo.toml')]
 

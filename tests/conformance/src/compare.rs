@@ -1,7 +1,7 @@
 //! Where the two stores may differ, and nowhere else.
 //!
-//! A [`Mask`] is a place where the etcd at hand is older than the etcd that the engine follows. A [`Neighbour`] is a place where
-//! etcd's answer is not determined, or is no answer.
+//! An [`Exemption`] is either a place where the etcd at hand is older than the one that the engine follows, or a place where etcd's answer
+//! is not determined, or is no answer. Each is counted.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ pub enum Exemption {
     /// Before 3.4.34, 3.5.16 and 3.6.0, etcd removes a tombstone at exactly the compacted revision, so that a watcher from there misses
     /// the delete.
     TombstoneAtCompacted,
-    /// Before 3.6, etcd looks at all puts of a transaction before it looks at the reads, and of a put at the key before the lease. What else
-    /// there is to refuse is then found first.
+    /// The newest etcd looks at the operations of a transaction in their order, and of a put at the lease before the key. Older ones look at
+    /// all puts first, and of each at the key first. Where there are several reasons to refuse it, they name another one.
     OrderOfChecks,
     /// etcd sorts with an algorithm that is not stable: entries of the same rank come in any order, and where the limit cuts through them
     /// any of them are left.
@@ -125,10 +125,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn range(&mut self, range: &Range, etcd: &Ranged, engine: &Ranged) -> bool {
-        let is_same_count = match engine.count {
-            Some(count) => etcd.count == Some(count),
-            None => true,
-        };
+        // A read that does not count is one way to ask the engine.
+        let is_same_count = etcd.count.zip(engine.count).is_none_or(|(count, other)| count == other);
         is_same_count
             && (etcd.revision, etcd.more) == (engine.revision, engine.more)
             && (etcd.kvs == engine.kvs || self.is_same_ranking(range, etcd, engine))

@@ -157,8 +157,12 @@ impl Mood {
     }
 
     fn delete(&self, rng: &mut Rng) -> DeleteRange {
-        // Mostly little, so that something is left.
-        let keys = if rng.once_in(4) { self.keys(rng) } else { Keys::one(self.key(rng)) };
+        // Mostly little, so that something is left; now and then everything.
+        let keys = match rng.below(60) {
+            0 => Keys::all(),
+            1..15 => self.keys(rng),
+            _ => Keys::one(self.key(rng)),
+        };
         DeleteRange { keys, prev_kv: rng.once_in(3) }
     }
 

@@ -25,7 +25,7 @@ Asks a real etcd and the engine the same, and compares all that they answer.
   --etcd PATH   the program (etcd)
   --record      writes the vectors anew, from etcd's answers, instead
 
-A difference is printed with both answers and with a short run that shows it; it is found again with the same --seed and --ops.
+A difference is printed with both answers and with a short run that shows it; the same --seed finds it again.
 ";
 
 /// Requests to one pair of stores; the next pair begins empty.
