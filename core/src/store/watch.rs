@@ -287,7 +287,15 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`Error::WatchNotFound`].
     pub fn progress(&self, watcher: &Watcher) -> Result<Option<Revision>> {
-        let found = self.watchers.get(watcher.id).ok_or(Error::WatchNotFound { watcher: watcher.id })?;
+        self.progress_id(watcher.id)
+    }
+
+    /// As [`Store::progress`], for who knows only a watcher's number.
+    ///
+    /// # Errors
+    /// As [`Store::progress`].
+    pub fn progress_id(&self, id: u64) -> Result<Option<Revision>> {
+        let found = self.watchers.get(id).ok_or(Error::WatchNotFound { watcher: id })?;
         let is_told = matches!(&found.state, State::Listed(positions) if positions.is_empty());
         let visible = self.watchable_revision();
         Ok((is_told && visible + 1 >= found.wants.first).then(|| Revision::new(visible)))
