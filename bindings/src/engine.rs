@@ -4,7 +4,7 @@ use core::cell::{Ref, RefCell, RefMut};
 use core::time::Duration;
 use std::rc::Rc;
 
-use palimpsest_kv::{Budget, Entry, Store};
+use palimpsest_kv::{Budget, Durability, Entry, Result, Store, Writer};
 use wasm_bindgen::prelude::*;
 
 use crate::clock::HostClock;
@@ -13,10 +13,11 @@ use crate::errors::{JsResult, busy, closed, translated};
 use crate::exchange::Exchange;
 use crate::keys::{exact, revision, selection};
 use crate::objects::{
-    CheckObject, DeletedObject, NextObject, OpenOptions, ProgressObject, RangeOptions, StatusObject, from_js,
-    to_js,
+    AutoCompactionObject, CheckObject, DeletedObject, HashObject, NextObject, OpenOptions, ProgressObject,
+    StatusObject, from_js, to_js,
 };
 use crate::random::random_id;
+use crate::reads::RangeOptions;
 use crate::snapshot::{Cursor, EngineSnapshot};
 use crate::storage::{Medium, StorageObject};
 use crate::txn::{Answer, Transaction};
@@ -28,7 +29,10 @@ pub fn linear_memory() -> JsValue {
     wasm_bindgen::memory()
 }
 
-/// An open store. Invariant: `store` is `None` from the moment it is closed.
+/// An open store. Every write is applied at once and made durable by `flush` or by background work, whatever the option `durability`
+/// says: that is for the engine's own work, and for which revisions watchers are told of.
+///
+/// Invariant: `store` is `None` from the moment it is closed.
 #[wasm_bindgen]
 pub struct Engine {
     store: RefCell<Option<Store<Medium>>>,
@@ -36,14 +40,19 @@ pub struct Engine {
 }
 
 impl Engine {
-    fn read(&self) -> JsResult<Ref<'_, Store<Medium>>> {
+    pub(crate) fn read(&self) -> JsResult<Ref<'_, Store<Medium>>> {
         let store = self.store.try_borrow().map_err(|_| busy())?;
         Ref::filter_map(store, Option::as_ref).map_err(|_| closed())
     }
 
-    fn write(&self) -> JsResult<RefMut<'_, Store<Medium>>> {
+    pub(crate) fn write(&self) -> JsResult<RefMut<'_, Store<Medium>>> {
         let store = self.store.try_borrow_mut().map_err(|_| busy())?;
         RefMut::filter_map(store, Option::as_mut).map_err(|_| closed())
+    }
+
+    /// Writes something, as everything is written.
+    pub(crate) fn writing<T>(&self, write: impl FnOnce(Writer<'_, Medium>) -> Result<T>) -> JsResult<T> {
+        write(self.write()?.with_durability(Durability::Relaxed)).map_err(translated)
     }
 
     fn entry_at(&self, key: &[u8], at: f64) -> JsResult<Option<Entry>> {
@@ -93,7 +102,7 @@ impl Engine {
     pub fn put(&self, key: &[u8], value: &[u8]) -> JsResult<f64> {
         #[cfg(feature = "panic-test")]
         assert!(key != b"panic-test", "a broken invariant, as the test asked for");
-        Ok(self.write()?.put(key, value).map_err(translated)?.revision.get() as f64)
+        Ok(self.writing(|writer| writer.put(key, value))?.revision.get() as f64)
     }
 
     /// Where keys and values of the shortest calls are handed over: see `exchange`.
@@ -129,7 +138,8 @@ impl Engine {
     /// # Errors
     /// As [`Store::delete`].
     pub fn delete(&self, keys: &[u8]) -> JsResult<JsValue> {
-        let deleted = self.write()?.delete(selection(keys)?).map_err(translated)?;
+        let keys = selection(keys)?;
+        let deleted = self.writing(|writer| writer.delete(keys))?;
         to_js(&DeletedObject::from(deleted))
     }
 
@@ -177,23 +187,21 @@ impl Engine {
     pub fn cursor(&self, keys: &[u8], options: JsValue) -> JsResult<Cursor> {
         let options: RangeOptions = from_js(options)?;
         let store = self.read()?;
-        let snapshot = match revision(options.revision)? {
+        let snapshot = match options.revision()? {
             Some(revision) => store.read_at(revision).map_err(translated)?,
             None => store.snapshot(),
         };
-        Ok(Cursor::new(Rc::new(snapshot), selection(keys)?, options))
+        Cursor::new(Rc::new(snapshot), selection(keys)?, options)
     }
 
     /// Commits what the transaction has collected.
     ///
     /// # Errors
-    /// As [`palimpsest_kv::Txn::commit`].
+    /// As [`Store::commit`].
     pub fn commit(&self, transaction: &Transaction) -> JsResult<Answer> {
-        let parts = transaction.take();
-        let mut store = self.write()?;
-        let begun = store.txn().then(parts.then).otherwise(parts.otherwise);
-        let txn = parts.compares.into_iter().fold(begun, |txn, compare| txn.when(compare));
-        Answer::new(&txn.commit().map_err(translated)?)
+        let transaction = transaction.take();
+        let outcome = self.writing(|writer| writer.commit(&transaction))?;
+        Answer::new(&outcome)
     }
 
     /// Begins a compaction. Answers its revision.
@@ -211,6 +219,38 @@ impl Engine {
     /// If the store is closed.
     pub fn compaction(&self) -> JsResult<JsValue> {
         to_js(&self.read()?.compaction().map(ProgressObject::from))
+    }
+
+    /// Changes which history the store gives up by itself.
+    ///
+    /// # Errors
+    /// If the policy is malformed.
+    #[wasm_bindgen(js_name = setAutoCompaction)]
+    pub fn set_auto_compaction(&self, policy: JsValue) -> JsResult<()> {
+        let policy = from_js::<AutoCompactionObject>(policy)?.policy()?;
+        self.write()?.set_auto_compaction(policy);
+        Ok(())
+    }
+
+    /// Changes how many bytes of pages may be in use; nothing sets no bound.
+    ///
+    /// # Errors
+    /// If the number is not exact.
+    #[wasm_bindgen(js_name = setQuota)]
+    pub fn set_quota(&self, bytes: Option<f64>) -> JsResult<()> {
+        let bytes = bytes.map(exact).transpose()?;
+        self.write()?.set_quota(bytes);
+        Ok(())
+    }
+
+    /// The hash of the history up to a revision, 0 for the newest: `{ hash, compacted, revision }`.
+    ///
+    /// # Errors
+    /// As [`Store::hash_kv`].
+    #[wasm_bindgen(js_name = hashKv)]
+    pub fn hash_kv(&self, revision: f64) -> JsResult<JsValue> {
+        let hash = self.read()?.hash_kv(exact(revision)?).map_err(translated)?;
+        to_js(&HashObject::from(hash))
     }
 
     /// Does background work for at most `budget` milliseconds. Answers when it wants to run again.

@@ -62,11 +62,24 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("operations", *operations as u64);
             number("limit", *limit as u64);
         }
-        Error::DuplicateKey { key } => set(&translation, "key", &Uint8Array::from(key.as_slice()).into()),
+        Error::DuplicateKey { key } | Error::KeyNotFound { key } => {
+            set(&translation, "key", &Uint8Array::from(key.as_slice()).into())
+        }
         Error::InvalidOption { option, reason } => {
             text("option", option);
             text("reason", reason);
         }
+        Error::LeaseNotFound { lease } | Error::LeaseExists { lease } => number("lease", *lease),
+        Error::LeaseTtlTooLarge { seconds, limit } => {
+            number("seconds", *seconds);
+            number("limit", *limit);
+        }
+        Error::NoSpace { used, needed, quota } => {
+            number("used", *used);
+            number("needed", *needed);
+            number("quota", *quota);
+        }
+        Error::WatchNotFound { watcher } => number("watcher", *watcher),
         Error::NotAStore { reason } | Error::WritesRefused { reason } => text("reason", reason),
         Error::NewerFormat { found, supported } => {
             number("found", u64::from(*found));

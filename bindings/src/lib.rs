@@ -16,12 +16,16 @@ mod errors;
 mod exchange;
 mod failure;
 mod keys;
+mod leases;
 mod objects;
 mod random;
+mod reads;
 mod salvage;
 mod snapshot;
 mod storage;
 mod txn;
+mod watch;
+mod writes;
 
 pub use engine::{Engine, linear_memory};
 pub use failure::failure;

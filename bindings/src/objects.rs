@@ -2,12 +2,16 @@
 
 use core::time::Duration;
 
-use palimpsest_kv::{CheckReport, CompactionProgress, Deleted, Durability, Next, Options, Status};
+use palimpsest_kv::{
+    AutoCompaction, CheckReport, CompactionProgress, Deleted, Durability, HashKv, Next, Options, Revoked,
+    Status,
+};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 
 use crate::clock::as_millis;
 use crate::errors::{JsResult, invalid};
+use crate::keys::exact;
 
 /// Reads a plain object. Fields that are not asked for are not seen: the package checks names before.
 pub(crate) fn from_js<T: for<'de> Deserialize<'de>>(object: JsValue) -> JsResult<T> {
@@ -39,13 +43,43 @@ pub(crate) struct OpenOptions {
     max_key_bytes: Option<usize>,
     max_value_bytes: Option<usize>,
     max_txn_ops: Option<usize>,
+    auto_compaction: Option<AutoCompactionObject>,
+    quota_bytes: Option<f64>,
+}
+
+/// Which history a store gives up by itself: what is older than some milliseconds, or more than some revisions ago; none if it says
+/// neither.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct AutoCompactionObject {
+    periodic: Option<f64>,
+    revisions: Option<f64>,
+}
+
+impl AutoCompactionObject {
+    pub(crate) fn policy(self) -> JsResult<AutoCompaction> {
+        Ok(match (self.periodic, self.revisions) {
+            (Some(millis), _) => AutoCompaction::Periodic(as_duration("periodic", millis)?),
+            (None, Some(count)) => AutoCompaction::Revisions(exact(count)?),
+            (None, None) => AutoCompaction::Off,
+        })
+    }
+}
+
+/// A duration that JavaScript says in milliseconds.
+pub(crate) fn as_duration(what: &str, millis: f64) -> JsResult<Duration> {
+    Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| {
+        invalid(&format!("the option {what} is invalid: {millis} is not a duration in milliseconds"))
+    })
+}
+
+/// A duration as JavaScript says it: in milliseconds.
+pub(crate) fn duration_millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }
 
 fn millis(option: &str, value: Option<f64>, default: Duration) -> JsResult<Duration> {
-    let Some(millis) = value else { return Ok(default) };
-    Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| {
-        invalid(&format!("the option {option} is invalid: {millis} is not a duration in milliseconds"))
-    })
+    value.map_or(Ok(default), |millis| as_duration(option, millis))
 }
 
 impl OpenOptions {
@@ -66,22 +100,14 @@ impl OpenOptions {
             max_key_bytes: self.max_key_bytes.unwrap_or(default.max_key_bytes),
             max_value_bytes: self.max_value_bytes.unwrap_or(default.max_value_bytes),
             max_txn_ops: self.max_txn_ops.unwrap_or(default.max_txn_ops),
+            auto_compaction: self.auto_compaction.unwrap_or_default().policy()?,
+            quota_bytes: self.quota_bytes.map(exact).transpose()?,
             store_id: Some(store_id),
-            ..default
         })
     }
 }
 
-/// How a range is read.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct RangeOptions {
-    pub(crate) revision: f64,
-    pub(crate) limit: Option<usize>,
-    pub(crate) keys_only: bool,
-}
-
-/// What a delete answers.
+/// What a delete answers, or the end of a lease.
 #[derive(Serialize)]
 pub(crate) struct DeletedObject {
     revision: u64,
@@ -91,6 +117,27 @@ pub(crate) struct DeletedObject {
 impl From<Deleted> for DeletedObject {
     fn from(deleted: Deleted) -> Self {
         Self { revision: deleted.revision.get(), deleted: deleted.deleted }
+    }
+}
+
+impl From<Revoked> for DeletedObject {
+    fn from(revoked: Revoked) -> Self {
+        Self { revision: revoked.revision.get(), deleted: revoked.deleted }
+    }
+}
+
+/// The hash of a store's history.
+#[derive(Serialize)]
+pub(crate) struct HashObject {
+    hash: u32,
+    compacted: Option<u64>,
+    revision: u64,
+}
+
+impl From<HashKv> for HashObject {
+    fn from(hashed: HashKv) -> Self {
+        let compacted = hashed.compacted.map(|revision| revision.get());
+        Self { hash: hashed.hash, compacted, revision: hashed.revision.get() }
     }
 }
 
@@ -152,6 +199,10 @@ pub(crate) struct StatusObject {
     page_bytes: usize,
     file_bytes: u64,
     used_bytes: u64,
+    quota_bytes: Option<u64>,
+    is_out_of_space: bool,
+    leases: u64,
+    watchers: u64,
     free_pages: u64,
     pending_pages: u64,
     snapshots: u64,
@@ -175,6 +226,10 @@ impl From<Status> for StatusObject {
             page_bytes: status.page_bytes,
             file_bytes: status.file_bytes,
             used_bytes: status.used_bytes,
+            quota_bytes: status.quota_bytes,
+            is_out_of_space: status.is_out_of_space,
+            leases: status.leases,
+            watchers: status.watchers,
             free_pages: status.free_pages,
             pending_pages: status.pending_pages,
             snapshots: status.snapshots,

@@ -3,13 +3,14 @@
 use core::cell::RefCell;
 use std::rc::Rc;
 
-use palimpsest_kv::{Keys, Snapshot};
+use palimpsest_kv::{Entry, Keys, Snapshot};
 use wasm_bindgen::prelude::*;
 
 use crate::entries::{pack, packed};
 use crate::errors::{JsResult, busy, translated};
 use crate::keys::selection;
-use crate::objects::{RangeOptions, from_js};
+use crate::objects::from_js;
+use crate::reads::RangeOptions;
 use crate::storage::Medium;
 
 /// The store as it was at one revision, for as long as this lives.
@@ -63,7 +64,7 @@ impl EngineSnapshot {
     /// # Errors
     /// If the options or the keys are malformed.
     pub fn cursor(&self, keys: &[u8], options: JsValue) -> JsResult<Cursor> {
-        Ok(Cursor::new(Rc::clone(&self.snapshot), selection(keys)?, from_js(options)?))
+        Cursor::new(Rc::clone(&self.snapshot), selection(keys)?, from_js(options)?)
     }
 }
 
@@ -72,50 +73,29 @@ impl EngineSnapshot {
 pub struct Cursor {
     snapshot: Rc<Snapshot<Medium>>,
     keys: Keys,
-    keys_only: bool,
+    options: RangeOptions,
     position: RefCell<Position>,
 }
 
-/// Where a cursor stands. Invariant: everything up to `last` has been handed out.
-struct Position {
-    last: Option<Vec<u8>>,
-    remaining: usize,
+/// Where a cursor stands.
+enum Position {
+    /// In key order: everything before `rest` has been handed out.
+    InKeyOrder { rest: Keys, remaining: usize },
+    /// In another order, for which everything had to be read: what has not been handed out.
+    Sorted(std::vec::IntoIter<Entry>),
 }
 
 impl Cursor {
-    pub(crate) fn new(snapshot: Rc<Snapshot<Medium>>, keys: Keys, options: RangeOptions) -> Self {
-        let position = Position { last: None, remaining: options.limit.unwrap_or(usize::MAX) };
-        Self { snapshot, keys, keys_only: options.keys_only, position: RefCell::new(position) }
-    }
-
-    /// Appends at most `entries` entries to a block, stopping early once it has `bytes`. Answers the last key read.
-    fn fill(&self, block: &mut Vec<u8>, position: &mut Position, room: (usize, usize)) -> JsResult<()> {
-        let (entries, bytes) = room;
-        let keys = match &position.last {
-            None => self.keys.clone(),
-            Some(last) => Keys::at_least([last.as_slice(), &[0]].concat()),
+    pub(crate) fn new(snapshot: Rc<Snapshot<Medium>>, keys: Keys, options: RangeOptions) -> JsResult<Self> {
+        let limit = options.limit();
+        let position = match options.order() {
+            None => Position::InKeyOrder { rest: keys.clone(), remaining: limit },
+            Some(_) => {
+                let range = options.range(snapshot.range(&keys), limit)?;
+                Position::Sorted(range.collect().map_err(translated)?.entries.into_iter())
+            }
         };
-        let mut range = self.snapshot.range(keys).limit(entries);
-        if self.keys_only {
-            range = range.keys_only();
-        }
-        let mut last = None;
-        for entry in range.iter().map_err(translated)? {
-            let entry = entry.map_err(translated)?;
-            if !self.keys.contains(entry.key()) {
-                break;
-            }
-            pack(block, &entry);
-            position.remaining -= 1;
-            last = Some(entry);
-            if block.len() >= bytes {
-                break;
-            }
-        }
-        if let Some(last) = last {
-            position.last = Some(last.key().to_vec());
-        }
-        Ok(())
+        Ok(Self { snapshot, keys, options, position: RefCell::new(position) })
     }
 }
 
@@ -127,12 +107,41 @@ impl Cursor {
     /// # Errors
     /// As [`palimpsest_kv::RangeRequest::iter`].
     pub fn next(&self, entries: usize, bytes: usize) -> JsResult<Option<Vec<u8>>> {
-        let mut position = self.position.try_borrow_mut().map_err(|_| busy())?;
-        let entries = entries.min(position.remaining);
         let mut block = Vec::new();
-        if entries > 0 {
-            self.fill(&mut block, &mut position, (entries, bytes))?;
+        match &mut *self.position.try_borrow_mut().map_err(|_| busy())? {
+            Position::InKeyOrder { rest, remaining } => {
+                let range = self.options.range(self.snapshot.range(&*rest), entries.min(*remaining))?;
+                let mut last = None;
+                for entry in range.iter().map_err(translated)? {
+                    let entry = entry.map_err(translated)?;
+                    pack(&mut block, &entry);
+                    *remaining -= 1;
+                    last = Some(entry);
+                    if block.len() >= bytes {
+                        break;
+                    }
+                }
+                if let Some(last) = last {
+                    *rest = rest.after(last.key());
+                }
+            }
+            Position::Sorted(sorted) => {
+                for entry in sorted.take(entries) {
+                    pack(&mut block, &entry);
+                    if block.len() >= bytes {
+                        break;
+                    }
+                }
+            }
         }
         Ok((!block.is_empty()).then_some(block))
+    }
+
+    /// How many of the keys there are, whatever the limit and the bounds on revisions.
+    ///
+    /// # Errors
+    /// As [`palimpsest_kv::RangeRequest::count`].
+    pub fn count(&self) -> JsResult<f64> {
+        Ok(self.snapshot.range(&self.keys).count().map_err(translated)? as f64)
     }
 }

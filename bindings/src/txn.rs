@@ -1,17 +1,18 @@
 //! A transaction as it is built, call by call, and its answer.
 
+use core::cell::RefCell;
 use core::mem;
 
-use core::cell::RefCell;
-
-use palimpsest_kv::{Compare, CompareNumber, Op, OpOutcome, Read, TxnOutcome};
+use palimpsest_kv::{Compare, CompareNumber, Delete, Op, OpOutcome, TxnOutcome};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use crate::entries::packed;
+use crate::entries::pack;
 use crate::errors::JsResult;
-use crate::keys::{exact, revision, selection};
-use crate::objects::{RangeOptions, from_js, to_js};
+use crate::keys::{exact, selection};
+use crate::objects::{from_js, to_js};
+use crate::reads::RangeOptions;
+use crate::writes::PutOptions;
 
 /// How what is stored and what is given must relate.
 #[wasm_bindgen]
@@ -36,10 +37,10 @@ pub struct Transaction {
 
 /// Invariant: `branch` is the branch that operations are added to.
 #[derive(Default)]
-pub(crate) struct Parts {
-    pub(crate) compares: Vec<Compare>,
-    pub(crate) then: Vec<Op>,
-    pub(crate) otherwise: Vec<Op>,
+struct Parts {
+    compares: Vec<Compare>,
+    then: Vec<Op>,
+    otherwise: Vec<Op>,
     branch: Branch,
 }
 
@@ -52,8 +53,10 @@ enum Branch {
 
 impl Transaction {
     /// What was collected; the transaction is empty afterwards.
-    pub(crate) fn take(&self) -> Parts {
-        mem::take(&mut *self.parts.borrow_mut())
+    pub(crate) fn take(&self) -> palimpsest_kv::Transaction {
+        let Parts { compares, then, otherwise, branch: _ } = mem::take(&mut *self.parts.borrow_mut());
+        let transaction = palimpsest_kv::Transaction::new().then(then).otherwise(otherwise);
+        compares.into_iter().fold(transaction, palimpsest_kv::Transaction::when)
     }
 
     fn add(&self, op: Op) {
@@ -118,6 +121,16 @@ impl Transaction {
         Ok(())
     }
 
+    /// Compares the number of the lease of keys.
+    ///
+    /// # Errors
+    /// If the keys are malformed or the number is not exact.
+    #[wasm_bindgen(js_name = compareLease)]
+    pub fn compare_lease(&self, keys: &[u8], relation: Relation, number: f64) -> JsResult<()> {
+        self.compare(related(Compare::lease(selection(keys)?), relation, number)?);
+        Ok(())
+    }
+
     /// Compares the value of keys.
     ///
     /// # Errors
@@ -139,9 +152,14 @@ impl Transaction {
         self.parts.borrow_mut().branch = Branch::Otherwise;
     }
 
-    /// Adds a put.
-    pub fn put(&self, key: &[u8], value: &[u8]) {
-        self.add(Op::put(key, value));
+    /// Adds a put; without a value, of the one that there is.
+    ///
+    /// # Errors
+    /// If the options are malformed.
+    pub fn put(&self, key: &[u8], value: Option<Vec<u8>>, options: JsValue) -> JsResult<()> {
+        let options = if options.is_undefined() { PutOptions::default() } else { from_js(options)? };
+        self.add(Op::from(options.put(key, value.as_deref())?));
+        Ok(())
     }
 
     /// Adds a delete.
@@ -153,24 +171,41 @@ impl Transaction {
         Ok(())
     }
 
+    /// Adds a delete that answers with the entries that it deletes.
+    ///
+    /// # Errors
+    /// If the keys are malformed.
+    #[wasm_bindgen(js_name = deleteWithPrevious)]
+    pub fn delete_with_previous(&self, keys: &[u8]) -> JsResult<()> {
+        self.add(Op::from(Delete::new(selection(keys)?).previous()));
+        Ok(())
+    }
+
     /// Adds a read.
     ///
     /// # Errors
     /// If the keys or the options are malformed.
     pub fn read(&self, keys: &[u8], options: JsValue) -> JsResult<()> {
         let options: RangeOptions = from_js(options)?;
-        let read = revision(options.revision)?.into_iter().fold(Read::new(selection(keys)?), Read::at);
-        self.add(Op::from(options.limit.into_iter().fold(read, Read::limit)));
+        self.add(Op::from(options.read(selection(keys)?)?));
         Ok(())
+    }
+
+    /// Adds what another transaction has collected, as a transaction within this one. The other is empty afterwards.
+    pub fn nest(&self, inner: &Self) {
+        let inner = inner.take();
+        self.add(Op::from(inner));
     }
 }
 
+/// What one operation answered. `entries` counts those that it has in the answer's block.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum OutcomeObject {
-    Put,
-    Delete { deleted: u64 },
-    Get { count: usize, more: bool },
+    Put { entries: usize },
+    Delete { entries: usize, deleted: u64 },
+    Get { entries: usize, more: bool, count: Option<u64> },
+    Txn(AnswerObject),
 }
 
 #[derive(Serialize)]
@@ -180,7 +215,35 @@ struct AnswerObject {
     results: Vec<OutcomeObject>,
 }
 
-/// What a transaction answered: a plain object, and the entries of all its reads in one block.
+impl AnswerObject {
+    /// The plain part of an outcome; its entries are appended to the block.
+    fn new(outcome: &TxnOutcome, block: &mut Vec<u8>) -> Self {
+        let results = outcome.outcomes.iter().map(|outcome| OutcomeObject::new(outcome, block)).collect();
+        Self { succeeded: outcome.succeeded, revision: outcome.revision.get(), results }
+    }
+}
+
+impl OutcomeObject {
+    fn new(outcome: &OpOutcome, block: &mut Vec<u8>) -> Self {
+        match outcome {
+            OpOutcome::Put(done) => {
+                done.previous.iter().for_each(|entry| pack(block, entry));
+                Self::Put { entries: usize::from(done.previous.is_some()) }
+            }
+            OpOutcome::Deleted(done) => {
+                done.previous.iter().for_each(|entry| pack(block, entry));
+                Self::Delete { entries: done.previous.len(), deleted: done.deleted }
+            }
+            OpOutcome::Read(read) => {
+                read.entries.iter().for_each(|entry| pack(block, entry));
+                Self::Get { entries: read.entries.len(), more: read.more, count: read.count }
+            }
+            OpOutcome::Txn(done) => Self::Txn(AnswerObject::new(done, block)),
+        }
+    }
+}
+
+/// What a transaction answered: a plain object, and the entries of all its operations in one block.
 #[wasm_bindgen]
 pub struct Answer {
     summary: JsValue,
@@ -189,15 +252,8 @@ pub struct Answer {
 
 impl Answer {
     pub(crate) fn new(outcome: &TxnOutcome) -> JsResult<Self> {
-        let results = outcome.outcomes.iter().map(|outcome| match outcome {
-            OpOutcome::Put(_) => OutcomeObject::Put,
-            OpOutcome::Deleted(done) => OutcomeObject::Delete { deleted: done.deleted },
-            OpOutcome::Read(read) => OutcomeObject::Get { count: read.entries.len(), more: read.more },
-            OpOutcome::Txn(_) => unreachable!("nothing adds a transaction within one"),
-        });
-        let (succeeded, revision) = (outcome.succeeded, outcome.revision.get());
-        let summary = to_js(&AnswerObject { succeeded, revision, results: results.collect() })?;
-        let entries = packed(outcome.outcomes.iter().flat_map(OpOutcome::entries));
+        let mut entries = Vec::new();
+        let summary = to_js(&AnswerObject::new(outcome, &mut entries))?;
         Ok(Self { summary, entries })
     }
 }
@@ -210,7 +266,7 @@ impl Answer {
         self.summary.clone()
     }
 
-    /// The entries of all reads in order, packed.
+    /// The entries of all operations in order, packed.
     #[must_use]
     pub fn entries(&self) -> Vec<u8> {
         self.entries.clone()

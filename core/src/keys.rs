@@ -57,6 +57,25 @@ impl Keys {
         Self(Kind::Interval { start: Vec::new(), end: None })
     }
 
+    /// Those of them that come after `key`: what is left to read when one has read so far.
+    ///
+    /// ```
+    /// # use palimpsest_kv::Keys;
+    /// let rest = Keys::prefix("users/").after("users/7");
+    /// assert!(rest.contains(b"users/8") && !rest.contains(b"users/7") && !rest.contains(b"v"));
+    /// ```
+    #[must_use]
+    pub fn after(&self, key: impl AsRef<[u8]>) -> Self {
+        let after = [key.as_ref(), &[0]].concat();
+        match &self.0 {
+            Kind::One(one) if *one >= after => self.clone(),
+            Kind::One(_) => Self::interval("", ""),
+            Kind::Interval { start, end } => {
+                Self(Kind::Interval { start: after.max(start.clone()), end: end.clone() })
+            }
+        }
+    }
+
     /// Whether `key` is one of them.
     #[must_use]
     pub fn contains(&self, key: &[u8]) -> bool {

@@ -12,6 +12,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{MAX_LEASE_SECONDS, MIN_LEASE_SECONDS};
+use crate::sabotage::sabotaged;
 use crate::scheduler::Time;
 
 /// The number of a lease: from 1 to 2^63 - 1, as in etcd.
@@ -221,6 +222,9 @@ impl Leases {
 
     /// When the next lease ends, and which that is.
     pub(crate) fn next(&self) -> Option<(Time, LeaseId)> {
+        if sabotaged!(LeaseOrderIgnored) {
+            return self.ends.iter().min_by_key(|(_, id)| *id).copied();
+        }
         self.ends.first().copied()
     }
 

@@ -92,6 +92,34 @@ mod switch {
         OverflowFreedAlive,
         /// A range goes on after an entry that could not be read.
         RangeGoesOnAfterError,
+        /// Background work changes the hash of a history.
+        DeadHashed,
+        /// A lease's keys are deleted in one commit, and the lease is revoked in the next.
+        RevocationSplit,
+        /// Checkpoints do not remember the leases.
+        LeasesNotCheckpointed,
+        /// Closing does not remember how much time is left to each lease.
+        LeaseTimeForgotten,
+        /// A renewal that matters after a crash is not written down.
+        RenewalForgotten,
+        /// A lease that has ended is revoked when another one ends before it.
+        LeaseOrderIgnored,
+        /// Watchers are told of what a crash can undo.
+        WatcherToldTooEarly,
+        /// A watcher whose list is full loses the oldest of it.
+        WatchListForgetful,
+        /// A watcher that waits for a future revision is told of earlier ones.
+        FutureWatcherToldOfThePast,
+        /// A watcher is told what is left of what compaction has taken from it.
+        WatcherLossHidden,
+        /// What compaction has removed before a change is told as if there had been nothing.
+        PreviousMissing,
+        /// Batches end within a revision.
+        RevisionTornApart,
+        /// Puts in a transaction within another one count for nothing.
+        NestedPutsCostNothing,
+        /// Keys that transactions within a transaction put are not compared with others.
+        NestedDuplicatesAllowed,
     }
 
     std::thread_local! {

@@ -6,6 +6,10 @@ import type { Appointment, Host } from './host.js'
 const BUDGET = 2
 /** How long a program may go on with awaited calls before its event loop gets a turn, in milliseconds. */
 const TURN = 8
+/** The longest time that a timer of the hosts can count, in milliseconds. */
+const LONGEST_WAIT = 0x7fff_ffff
+/** When background work is tried again after it has met damage, which ends a compaction but not leases, in milliseconds. */
+const RETRY = 1000
 /** Calls between two looks at the clock. */
 const CALLS_PER_LOOK = 64
 
@@ -34,6 +38,7 @@ export class Background {
     this.#instance = instance
     this.#engine = engine
     this.#host = host
+    instance.observe(this.#brokenDown)
   }
 
   /** There may be new work: the engine is asked in the next turn of the event loop. */
@@ -80,9 +85,15 @@ export class Background {
   /** No further step; the observers get the error. */
   stop(error: PalimpsestError): void {
     this.#stopped = true
+    this.#instance.forget(this.#brokenDown)
     this.#cancel()
     this.#tell(error)
     this.#observers.clear()
+  }
+
+  /** Calls back in the next turn of the event loop, which the program lives to see. */
+  nextTurn(callback: () => void): void {
+    this.#host.soon(callback).ref()
   }
 
   /**
@@ -103,6 +114,9 @@ export class Background {
         .ref()
     })
   }
+
+  /** Whoever waits for a step is told by the next one, whichever store it was that has broken the engine. */
+  readonly #brokenDown = (): void => this.wake()
 
   #cancel(): void {
     this.#appointment?.cancel()
@@ -126,6 +140,8 @@ export class Background {
       this.#plan()
     } catch (thrown) {
       error = this.#instance.error(thrown)
+      if (error.code === 'CORRUPT' && this.#appointment === undefined)
+        this.#appoint(this.#host.later(() => this.#step(), RETRY))
     }
     this.#tell(error)
   }
@@ -143,7 +159,7 @@ export class Background {
     const next = this.#engine.run(BUDGET)
     if (next.when === 'now') this.wake()
     if (next.when === 'at') {
-      const wait = Math.max(0, next.at - performance.now())
+      const wait = Math.min(Math.max(0, next.at - performance.now()), LONGEST_WAIT)
       this.#appoint(this.#host.later(() => this.#step(), wait))
     }
   }

@@ -12,7 +12,36 @@ export interface RawRangeOptions {
   revision?: number | undefined
   limit?: number | undefined
   keysOnly?: boolean | undefined
+  countOnly?: boolean | undefined
+  withCount?: boolean | undefined
+  sort?: { by: string; order: string } | undefined
+  minModRevision?: number | undefined
+  maxModRevision?: number | undefined
+  minCreateRevision?: number | undefined
+  maxCreateRevision?: number | undefined
 }
+
+/** How something is put. */
+export interface RawPutOptions {
+  lease?: number | undefined
+  keepLease?: boolean | undefined
+  previous?: boolean | undefined
+}
+
+/** What a watcher is told; `from` is 0 for the next revision. */
+export interface RawWatchOptions {
+  from?: number | undefined
+  previous?: boolean | undefined
+  puts?: boolean | undefined
+  deletes?: boolean | undefined
+  progress?: number | undefined
+}
+
+/** What there is to tell a watcher: packed events; or that it is to be asked again; or nothing. */
+export type RawWatched =
+  | { state: 'batch'; revision: number; events: Uint8Array }
+  | { state: 'behind' }
+  | { state: 'idle' }
 
 /** A snapshot in the engine; `free` gives its pages back. */
 export interface RawSnapshot extends RawReader {
@@ -24,6 +53,7 @@ export interface RawSnapshot extends RawReader {
 
 /** A range that is being read. */
 export interface RawCursor {
+  count(): number
   next(entries: number, bytes: number): Uint8Array | undefined
   free(): void
 }
@@ -33,23 +63,34 @@ export interface RawTransaction {
   compareVersion(keys: Uint8Array, relation: number, value: number): void
   compareCreateRevision(keys: Uint8Array, relation: number, value: number): void
   compareModRevision(keys: Uint8Array, relation: number, value: number): void
+  compareLease(keys: Uint8Array, relation: number, value: number): void
   compareValue(keys: Uint8Array, relation: number, value: Uint8Array): void
   otherwise(): void
-  put(key: Uint8Array, value: Uint8Array): void
+  put(key: Uint8Array, value: Uint8Array | undefined, options: RawPutOptions | undefined): void
   delete(keys: Uint8Array): void
+  deleteWithPrevious(keys: Uint8Array): void
   read(keys: Uint8Array, options: RawRangeOptions): void
+  nest(inner: RawTransaction): void
   free(): void
 }
 
-/** One operation's answer; a read's entries are in {@link RawAnswer.entries}. */
+/** One operation's answer; `entries` of those in {@link RawAnswer.entries} are its own. */
 export type RawResult =
-  | { type: 'put' }
-  | { type: 'delete'; deleted: number }
-  | { type: 'get'; count: number; more: boolean }
+  | { type: 'put'; entries: number }
+  | { type: 'delete'; entries: number; deleted: number }
+  | { type: 'get'; entries: number; more: boolean; count: number | undefined }
+  | ({ type: 'txn' } & RawSummary)
+
+/** The plain part of a transaction's answer. */
+export interface RawSummary {
+  succeeded: boolean
+  revision: number
+  results: RawResult[]
+}
 
 /** A transaction's answer. */
 export interface RawAnswer {
-  summary(): { succeeded: boolean; revision: number; results: RawResult[] }
+  summary(): RawSummary
   entries(): Uint8Array
   free(): void
 }
@@ -76,7 +117,27 @@ export interface RawEngine extends RawReader {
   revision(): number
   durableRevision(): number
   put(key: Uint8Array, value: Uint8Array): number
+  putWith(
+    key: Uint8Array,
+    value: Uint8Array | undefined,
+    options: RawPutOptions,
+  ): { revision: number; previous: Uint8Array | undefined }
   delete(keys: Uint8Array): { revision: number; deleted: number }
+  deleteWithPrevious(keys: Uint8Array): { revision: number; deleted: number; previous: Uint8Array }
+  grantLease(ttl: number, id: number | undefined): { id: number; ttl: number; revision: number }
+  revokeLease(id: number): { revision: number; deleted: number }
+  keepAlive(id: number): number
+  lease(id: number): { id: number; ttl: number; remaining: number; keys: number } | undefined
+  leaseKeys(id: number): Uint8Array[]
+  leases(): Float64Array
+  watch(keys: Uint8Array, options: RawWatchOptions): number
+  poll(watcher: number): RawWatched
+  readyWatchers(): Float64Array
+  watchProgress(watcher: number): number | undefined
+  cancelWatcher(watcher: number): void
+  setAutoCompaction(policy: object): void
+  setQuota(bytes: number | undefined): void
+  hashKv(revision: number): { hash: number; compacted: number | undefined; revision: number }
   snapshot(revision: number): RawSnapshot
   commit(transaction: RawTransaction): RawAnswer
   compact(revision: number): number
@@ -178,6 +239,7 @@ export function freeing<T extends { free(): void }, R>(raw: T, use: (raw: T) => 
  */
 export class Instance {
   readonly raw: RawModule
+  readonly #witnesses: Set<() => void> = new Set()
   #poison: string | undefined
 
   constructor(raw: RawModule) {
@@ -201,8 +263,21 @@ export class Instance {
   error(thrown: unknown): PalimpsestError {
     if (thrown instanceof PalimpsestError) return thrown
     if (isAnswer(thrown)) return translated(thrown.code, thrown)
-    this.#poison ??= this.#cause(thrown)
+    if (this.#poison === undefined) {
+      this.#poison = this.#cause(thrown)
+      for (const witness of this.#witnesses) witness()
+    }
     return this.#poisoned(this.#poison)
+  }
+
+  /** Calls `witness` when the instance breaks down. It must not throw. */
+  observe(witness: () => void): void {
+    this.#witnesses.add(witness)
+  }
+
+  /** Ends an `observe`. */
+  forget(witness: () => void): void {
+    this.#witnesses.delete(witness)
   }
 
   #cause(thrown: unknown): string {

@@ -1,11 +1,14 @@
 import { decodeKey, decodeValue } from './codec.js'
 import type { Codecs } from './options.js'
-import type { Entry, KeyCodec, KeyTypes, ValueCodec } from './types.js'
+import type { Entry, KeyCodec, KeyEntry, KeyTypes, Previous, ValueCodec, WatchEvent } from './types.js'
 
-/** Bytes before an entry's key, as the bindings write them: three floats and two lengths. */
-const HEAD_BYTES = 32
+/** Bytes before an entry's key, as the bindings write them: four floats and two lengths. */
+const HEAD_BYTES = 40
 
-/** A block of packed entries, read one after the other. */
+/** What the bindings say was there before an event. */
+const Before = { entry: 2, compacted: 3 } as const
+
+/** A block of packed entries, or of events, read one after the other. */
 export class Block {
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -25,8 +28,8 @@ export class Block {
   entry<V extends ValueCodec, K extends KeyCodec>(codecs: Codecs<V, K>): Entry<V, K> {
     const head = this.#offset
     const view = this.#view
-    const value = head + HEAD_BYTES + view.getUint32(head + 24, true)
-    const end = value + view.getUint32(head + 28, true)
+    const value = this.#valueAt(head)
+    const end = value + view.getUint32(head + 36, true)
     this.#offset = end
     return {
       key: decodeKey(this.#bytes, head + HEAD_BYTES, value, codecs.keys),
@@ -34,14 +37,75 @@ export class Block {
       createRevision: view.getFloat64(head, true),
       modRevision: view.getFloat64(head + 8, true),
       version: view.getFloat64(head + 16, true),
+      lease: view.getFloat64(head + 24, true) || undefined,
+    }
+  }
+
+  /** The next entry without its value, which was left out. */
+  keyEntry<K extends KeyCodec>(codec: K): KeyEntry<K> {
+    const head = this.#offset
+    const view = this.#view
+    return {
+      key: this.key(codec),
+      createRevision: view.getFloat64(head, true),
+      modRevision: view.getFloat64(head + 8, true),
+      version: view.getFloat64(head + 16, true),
+      lease: view.getFloat64(head + 24, true) || undefined,
     }
   }
 
   /** The next entry's key. */
   key<K extends KeyCodec>(codec: K): KeyTypes[K] {
     const head = this.#offset
-    const value = head + HEAD_BYTES + this.#view.getUint32(head + 24, true)
-    this.#offset = value + this.#view.getUint32(head + 28, true)
+    const value = this.#valueAt(head)
+    this.#offset = value + this.#view.getUint32(head + 36, true)
     return decodeKey(this.#bytes, head + HEAD_BYTES, value, codec)
   }
+
+  /** The next event. */
+  event<V extends ValueCodec, K extends KeyCodec>(codecs: Codecs<V, K>): WatchEvent<V, K> {
+    const head = this.#offset
+    const isDelete = this.#bytes[head] === 1
+    const before = this.#bytes[head + 1]
+    this.#offset = head + 2
+    if (!isDelete) {
+      const entry = this.entry(codecs)
+      return { type: 'put', ...entry, previous: this.#previous(before, codecs) }
+    }
+    const { key, modRevision } = this.keyEntry(codecs.keys)
+    return {
+      type: 'delete',
+      key,
+      value: undefined,
+      createRevision: 0,
+      modRevision,
+      version: 0,
+      lease: undefined,
+      previous: this.#previous(before, codecs),
+    }
+  }
+
+  #previous<V extends ValueCodec, K extends KeyCodec>(
+    before: number | undefined,
+    codecs: Codecs<V, K>,
+  ): Previous<V, K> {
+    if (before === Before.entry) return this.entry(codecs)
+    return before === Before.compacted ? 'compacted' : undefined
+  }
+
+  /** Where the value of the entry begins that begins at `head`. */
+  #valueAt(head: number): number {
+    return head + HEAD_BYTES + this.#view.getUint32(head + 32, true)
+  }
+}
+
+/** The entries of a block, from its beginning. */
+export function entriesOf<V extends ValueCodec, K extends KeyCodec>(
+  bytes: Uint8Array,
+  codecs: Codecs<V, K>,
+): Entry<V, K>[] {
+  const block = new Block(bytes)
+  const entries: Entry<V, K>[] = []
+  while (block.hasNext) entries.push(block.entry(codecs))
+  return entries
 }

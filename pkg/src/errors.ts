@@ -8,19 +8,26 @@
  * | `COMPACTED` | the revision asked for was compacted: see `requested` and `compacted` |
  * | `CORRUPT` | bytes of the store are damaged: see `page`, `kind` and `what` |
  * | `DUPLICATE_KEY` | a transaction would change one key twice: see `key` |
+ * | `EMPTY_INTERVAL` | an interval to be watched ends where it starts, or before |
  * | `EMPTY_KEY` | a key has no bytes |
  * | `FUTURE_REVISION` | the revision asked for is not written yet: see `requested` and `current` |
  * | `INVALID_ARGUMENT` | an argument or option is not what it must be; the message holds the value |
- * | `INVALID_VALUE` | a stored value can't be decoded by the codec it was read with |
+ * | `INVALID_VALUE` | a stored value can't be decoded by the codec it was read with; see `revision` if it is the answer of a write, which was made |
+ * | `KEY_NOT_FOUND` | a put is to keep the value or the lease of a key that does not exist: see `key` |
  * | `KEY_TOO_LARGE`, `VALUE_TOO_LARGE` | over the limit: see `bytes` and `limit` |
+ * | `LEASE_EXISTS` | a lease is to be granted the number of another one: see `lease` |
+ * | `LEASE_NOT_FOUND` | there is no such lease, or no more: see `lease` |
+ * | `LEASE_TTL_TOO_LARGE` | a lease is to live too long: see `seconds` and `limit` |
  * | `LOCKED` | another handle has the store open: see `holder` |
  * | `NEWER_FORMAT` | the store was written by a newer build: see `found` and `supported` |
  * | `NOT_A_STORE` | the file or folder is no store |
+ * | `NO_SPACE` | a write may need more than the quota allows: see `used`, `needed` and `quota` |
  * | `POISONED` | the engine broke down earlier and can't be used any more in this process |
  * | `REVISIONS_EXHAUSTED` | the store has used up its 2^53 - 1 revisions |
  * | `STORAGE` | the storage failed or is full: see `operation` and `reason` |
  * | `TOO_MANY_OPERATIONS` | a transaction is too long: see `operations` and `limit` |
  * | `UNSUPPORTED` | this host lacks something that is needed |
+ * | `WATCH_NOT_FOUND` | the engine has no such watcher: see `watcher`; a watch of this package never asks for one |
  * | `WRITES_REFUSED` | the storage failed earlier: open the store again to write |
  */
 export type ErrorCode =
@@ -29,20 +36,27 @@ export type ErrorCode =
   | 'COMPACTED'
   | 'CORRUPT'
   | 'DUPLICATE_KEY'
+  | 'EMPTY_INTERVAL'
   | 'EMPTY_KEY'
   | 'FUTURE_REVISION'
   | 'INVALID_ARGUMENT'
   | 'INVALID_VALUE'
+  | 'KEY_NOT_FOUND'
   | 'KEY_TOO_LARGE'
+  | 'LEASE_EXISTS'
+  | 'LEASE_NOT_FOUND'
+  | 'LEASE_TTL_TOO_LARGE'
   | 'LOCKED'
   | 'NEWER_FORMAT'
   | 'NOT_A_STORE'
+  | 'NO_SPACE'
   | 'POISONED'
   | 'REVISIONS_EXHAUSTED'
   | 'STORAGE'
   | 'TOO_MANY_OPERATIONS'
   | 'UNSUPPORTED'
   | 'VALUE_TOO_LARGE'
+  | 'WATCH_NOT_FOUND'
   | 'WRITES_REFUSED'
 
 /** The values that an error is about; which ones are there depends on its code. */
@@ -61,6 +75,20 @@ export interface ErrorFields {
   readonly operations?: number
   /** The key, as its bytes. */
   readonly key?: Uint8Array
+  /** The number of the lease. */
+  readonly lease?: number
+  /** A time in seconds. */
+  readonly seconds?: number
+  /** Bytes in use. */
+  readonly used?: number
+  /** Bytes that a write may need. */
+  readonly needed?: number
+  /** Bytes that may be in use. */
+  readonly quota?: number
+  /** The number of the watcher. */
+  readonly watcher?: number
+  /** The store's revision after a write that was made though its answer can't be given. */
+  readonly revision?: number
   /** The name of the option or argument. */
   readonly option?: string
   /** What the storage or the format said. */
@@ -94,6 +122,13 @@ export class PalimpsestError extends Error implements ErrorFields {
   declare readonly limit?: number
   declare readonly operations?: number
   declare readonly key?: Uint8Array
+  declare readonly lease?: number
+  declare readonly seconds?: number
+  declare readonly used?: number
+  declare readonly needed?: number
+  declare readonly quota?: number
+  declare readonly watcher?: number
+  declare readonly revision?: number
   declare readonly option?: string
   declare readonly reason?: string
   declare readonly page?: number
@@ -132,6 +167,17 @@ export function invalid(message: string, fields: ErrorFields = {}): PalimpsestEr
 /** A store or snapshot that is used after its end. */
 export function closed(what: string): PalimpsestError {
   return new PalimpsestError('CLOSED', `the ${what} is closed`)
+}
+
+/** Decodes what a write answers, which has happened by then. */
+export function afterWrite<T>(revision: number, decode: () => T): T {
+  try {
+    return decode()
+  } catch (error) {
+    if (!(error instanceof PalimpsestError) || error.code !== 'INVALID_VALUE') throw error
+    const message = `${error.message}; that is about the answer, and what was asked for has been done: the store is at revision ${revision}`
+    throw new PalimpsestError('INVALID_VALUE', message, { revision })
+  }
 }
 
 /** A value in words, short enough for a message. */

@@ -33,5 +33,5 @@ export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = '
 }
 
 export { type ErrorCode, type ErrorFields, PalimpsestError } from './errors.js'
-export { compare, del, get, put } from './txn.js'
+export { compare, del, get, put } from './ops.js'
 export type * from './types.js'

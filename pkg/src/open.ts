@@ -2,7 +2,7 @@ import type { Instance, RawModule } from './engine.js'
 import { Instance as EngineInstance } from './engine.js'
 import { invalid, type PalimpsestError, show } from './errors.js'
 import type { Host } from './host.js'
-import { checkOptions, rules } from './options.js'
+import { checkOptions, checkPolicy, rules } from './options.js'
 import { EngineStore } from './store.js'
 import type * as t from './types.js'
 
@@ -14,6 +14,8 @@ const openRules = {
   flushInterval: rules.duration,
   compactionBatchLimit: rules.size,
   compactionPause: rules.duration,
+  autoCompaction: rules.anything,
+  quotaBytes: rules.number,
   maxKeyBytes: rules.size,
   maxValueBytes: rules.size,
   maxTxnOps: rules.size,
@@ -86,19 +88,24 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     throw invalid("open needs options: at least { storage: 'memory' } or { storage: { file } }")
   checkOptions(options, openRules)
   const instance = await load(environment)
-  const { storage: where, keys, values, onError, durability, ...engineOptions } = options
+  const { storage: where, keys, values, onError, durability = 'strict', autoCompaction, ...others } = options
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
+  const policy = checkPolicy(autoCompaction ?? 'off')
   const storage = openStorage(where, environment)
+  const { info, release, onExit } = storage
   try {
-    // The engine applies every write at once; that strict ones are synced before they are answered is seen to here, by the turn.
-    const engine = new instance.raw.Engine(storage.object, { ...engineOptions, durability: 'relaxed' })
-    const { info, release, onExit } = storage
+    const engine = new instance.raw.Engine(storage.object, {
+      ...others,
+      autoCompaction: policy,
+      // Which revisions watchers are told of. In memory, which no crash survives, there is nothing to wait for.
+      durability: info.kind === 'memory' ? 'relaxed' : durability,
+    })
     const store = new EngineStore({
       instance,
       engine,
       host: environment.host,
       codecs,
-      durability: durability ?? 'strict',
+      durability,
       storage: info,
       onError,
       release,
@@ -109,7 +116,7 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     })
     return store
   } catch (thrown) {
-    storage.release()
+    release()
     throw instance.error(thrown) satisfies PalimpsestError
   }
 }

@@ -1,5 +1,5 @@
 import { invalid, show } from './errors.js'
-import type { AbortSignalLike, KeyCodec, ValueCodec } from './types.js'
+import type { AbortSignalLike, AutoCompaction, KeyCodec, ValueCodec } from './types.js'
 
 /** Checks one option's value: answers what it must be if it is not. */
 type Rule = (value: unknown) => string | undefined
@@ -37,9 +37,28 @@ function isDuration(value: unknown): string | undefined {
   return fits ? undefined : 'a duration in milliseconds'
 }
 
+function isFlag(value: unknown): string | undefined {
+  return typeof value === 'boolean' ? undefined : 'true or false'
+}
+
+function isInterval(value: unknown): string | undefined {
+  const fits = isDuration(value) === undefined && (value as number) >= 1
+  return fits ? undefined : 'a duration of at least a millisecond'
+}
+
+function isSort(value: unknown): string | undefined {
+  checkOptions(value, sortRules)
+  const { by } = value as { by?: unknown }
+  return by === undefined ? 'an object that says what to sort by, as { by: ... }' : undefined
+}
+
 type RuleName =
   | 'size'
   | 'revision'
+  | 'number'
+  | 'flag'
+  | 'interval'
+  | 'sort'
   | 'duration'
   | 'keys'
   | 'values'
@@ -52,6 +71,10 @@ type RuleName =
 export const rules: Readonly<Record<RuleName, Rule>> = {
   size: whole(0, MAX_SIZE),
   revision: whole(0, Number.MAX_SAFE_INTEGER),
+  number: whole(1, Number.MAX_SAFE_INTEGER),
+  flag: isFlag,
+  interval: isInterval,
+  sort: isSort,
   duration: isDuration,
   keys: oneOf('utf8', 'bytes'),
   values: oneOf('utf8', 'bytes', 'json'),
@@ -59,6 +82,22 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   callback: isFunction,
   signal: isSignal,
   anything: () => undefined,
+}
+
+const sortRules: Rules = {
+  by: oneOf('key', 'version', 'createRevision', 'modRevision', 'value'),
+  order: oneOf('ascending', 'descending'),
+}
+
+/** The options that say which entries are read, and how, wherever they are read. */
+export const readRules: Rules = {
+  limit: rules.size,
+  sort: rules.sort,
+  minModRevision: rules.revision,
+  maxModRevision: rules.revision,
+  minCreateRevision: rules.revision,
+  maxCreateRevision: rules.revision,
+  withCount: rules.flag,
 }
 
 /** Checks an object of options: every name known, every value fitting. An option that is `undefined` is absent. */
@@ -86,6 +125,37 @@ export function checkRevision(revision: unknown): number {
   throw invalid(
     `a revision must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, not ${show(revision)}`,
   )
+}
+
+/** Checks a number of a lease that is an argument of its own. */
+export function checkLease(id: unknown): number {
+  if (isWhole(id, 1, Number.MAX_SAFE_INTEGER)) return id
+  throw invalid(
+    `a lease's number must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, not ${show(id)}`,
+  )
+}
+
+/** Checks a duration that is an argument of its own; one that is too long is left to the engine to say. */
+export function checkDuration(what: string, millis: unknown): number {
+  if (typeof millis === 'number' && millis >= 0 && millis < Number.MAX_SAFE_INTEGER) return millis
+  throw invalid(`a ${what} must be a duration in milliseconds, not ${show(millis)}`)
+}
+
+const policyRules = { periodic: rules.duration, revisions: rules.revision }
+
+/** Checks a policy of automatic compaction, and says it as the bindings read it. */
+export function checkPolicy(policy: AutoCompaction): object {
+  if (policy === 'off') return {}
+  const words = "'off', { periodic: milliseconds } or { revisions: number }"
+  if (typeof policy !== 'object' || policy === null)
+    throw invalid(`the option autoCompaction must be ${words}, not ${show(policy)}`, {
+      option: 'autoCompaction',
+    })
+  checkOptions(policy, policyRules)
+  const { periodic, revisions }: { periodic?: number; revisions?: number } = policy
+  if ((periodic === undefined) === (revisions === undefined))
+    throw invalid(`the option autoCompaction must be one of ${words}`, { option: 'autoCompaction' })
+  return policy
 }
 
 /** How keys and values of one store, or of one call, are encoded. */

@@ -5,6 +5,8 @@ import type { AbortSignalLike, Page, Range } from './types.js'
 
 /** Entries in one batch at most. */
 const BATCH_ENTRIES = 256
+/** The greatest limit that crosses into the engine. */
+const MOST_ENTRIES = 0xffff_ffff
 /** A batch takes no further entry once it has so many bytes. */
 const BATCH_BYTES = 256 * 1024
 
@@ -19,6 +21,8 @@ export interface RangePlan<T> {
   /** Takes the next item out of a block. */
   readonly take: (block: Block) => T
   readonly limit: number | undefined
+  /** Whether all selected keys are counted, too, where items are collected. */
+  readonly withCount: boolean
   readonly signal: AbortSignalLike | undefined
 }
 
@@ -48,6 +52,18 @@ class Batches<T> {
     }
     this.end()
     return undefined
+  }
+
+  /** How many keys are selected, at the moment that is read. */
+  count(): number {
+    try {
+      this.#plan.assertOpen()
+      this.#cursor ??= this.#plan.open(this.#limit)
+      return this.#cursor.count()
+    } catch (thrown) {
+      this.end()
+      throw this.#plan.instance.error(thrown)
+    }
   }
 
   end(): void {
@@ -96,12 +112,16 @@ class AsyncItems<T> implements AsyncIterableIterator<T> {
     return DONE
   }
 
+  count(): number {
+    return this.#batches.count()
+  }
+
   [Symbol.asyncIterator](): this {
     return this
   }
 }
 
-/** Items in key order, for `for await`. */
+/** Items for `for await`. */
 export class LazyRange<T> implements Range<T> {
   readonly #plan: RangePlan<T>
 
@@ -114,21 +134,21 @@ export class LazyRange<T> implements Range<T> {
   }
 
   async collect(): Promise<Page<T>> {
-    const { limit } = this.#plan
+    const { limit, withCount } = this.#plan
     const entries: T[] = []
     // One entry beyond the limit tells whether there are more.
-    for await (const item of new AsyncItems({
-      ...this.#plan,
-      limit: limit === undefined ? limit : limit + 1,
-    })) {
-      if (entries.length === limit) return { entries, more: true }
+    const beyond = limit === undefined ? limit : Math.min(limit + 1, MOST_ENTRIES)
+    const items = new AsyncItems({ ...this.#plan, limit: beyond })
+    const counted = withCount ? { count: items.count() } : {}
+    for await (const item of items) {
+      if (entries.length === limit) return { entries, more: true, ...counted }
       entries.push(item)
     }
-    return { entries, more: false }
+    return { entries, more: false, ...counted }
   }
 }
 
-/** Items in key order, at once. */
+/** Items, at once. */
 export class SyncItems<T> implements IterableIterator<T> {
   readonly #batches: Batches<T>
 

@@ -3,15 +3,33 @@ import { checkKey, encodeKey } from './codec.js'
 import type { Instance, RawCursor, RawRangeOptions, RawReader } from './engine.js'
 import { Block } from './entries.js'
 import { PACKED_ALL, packSelection, selectionRules } from './keys.js'
-import { type Codecs, checkOptions, codecsOf, rules } from './options.js'
+import { type Codecs, checkOptions, codecsOf, readRules, rules } from './options.js'
 import { LazyRange, type RangePlan, SyncItems } from './range.js'
 import type * as t from './types.js'
 
 const getRules = { revision: rules.revision, values: rules.values }
 const entryRules = { ...getRules, keys: rules.keys }
 const countRules = { ...selectionRules, revision: rules.revision }
-const keysRules = { ...countRules, limit: rules.size, keys: rules.keys, signal: rules.signal }
-const rangeRules = { ...keysRules, values: rules.values }
+const keysRules = { ...countRules, ...readRules, keys: rules.keys, signal: rules.signal }
+const rangeRules = { ...keysRules, values: rules.values, keysOnly: rules.flag }
+
+/** Which entries a range reads, and how, as the bindings read it. */
+export function rawRead(options: t.GetModifiers): RawRangeOptions {
+  const { revision, limit, sort, minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } =
+    options
+  return {
+    revision: revision ?? 0,
+    limit,
+    sort: sort && { by: sort.by, order: sort.order ?? 'ascending' },
+    minModRevision,
+    maxModRevision,
+    minCreateRevision,
+    maxCreateRevision,
+  }
+}
+
+type Ranging<V extends t.ValueCodec, K extends t.KeyCodec> = t.RangeOptions<V, K> | t.KeyEntriesOptions<K>
+type Item<V extends t.ValueCodec, K extends t.KeyCodec> = t.Entry<V, K> | t.KeyEntry<K>
 
 /** What reads have in common, whether of a store as it is now or of a snapshot. */
 export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec> implements t.Reader<V, K> {
@@ -81,22 +99,28 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
     return bytes && new Block(bytes).entry(codecsOf<W, L>(options, this.codecs))
   }
 
+  range<L extends t.KeyCodec = K>(options: t.KeyEntriesOptions<L>): t.Range<t.KeyEntry<L>>
   range<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
     options?: t.RangeOptions<W, L>,
-  ): t.Range<t.Entry<W, L>> {
+  ): t.Range<t.Entry<W, L>>
+  range<W extends t.ValueCodec, L extends t.KeyCodec>(options?: Ranging<W, L>): t.Range<Item<W, L>> {
     return new LazyRange(this.#entries(options))
   }
 
+  rangeSync<L extends t.KeyCodec = K>(options: t.KeyEntriesOptions<L>): IterableIterator<t.KeyEntry<L>>
   rangeSync<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
     options?: t.RangeOptions<W, L>,
-  ): IterableIterator<t.Entry<W, L>> {
+  ): IterableIterator<t.Entry<W, L>>
+  rangeSync<W extends t.ValueCodec, L extends t.KeyCodec>(
+    options?: Ranging<W, L>,
+  ): IterableIterator<Item<W, L>> {
     return new SyncItems(this.#entries(options))
   }
 
   keys<L extends t.KeyCodec = K>(options?: t.KeysOptions<L>): t.Range<t.KeyTypes[L]> {
     checkOptions(options, keysRules)
     const { keys } = codecsOf<V, L>({ keys: options?.keys }, this.codecs)
-    return new LazyRange({ ...this.#source(options, { keysOnly: true }), take: block => block.key(keys) })
+    return new LazyRange({ ...this.#source(options, true), take: block => block.key(keys) })
   }
 
   async count(options?: t.CountOptions): Promise<number> {
@@ -116,22 +140,28 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   #entries<W extends t.ValueCodec, L extends t.KeyCodec>(
-    options: t.RangeOptions<W, L> | undefined,
-  ): RangePlan<t.Entry<W, L>> {
+    options: Ranging<W, L> | undefined,
+  ): RangePlan<Item<W, L>> {
     checkOptions(options, rangeRules)
-    const codecs = codecsOf<W, L>(options, this.codecs)
-    return { ...this.#source(options, {}), take: block => block.entry(codecs) }
+    const keysOnly = options?.keysOnly === true
+    const codecs = codecsOf<W, L>(options as t.RangeOptions<W, L> | undefined, this.codecs)
+    const take: RangePlan<Item<W, L>>['take'] = keysOnly
+      ? block => block.keyEntry(codecs.keys)
+      : block => block.entry(codecs)
+    return { ...this.#source(options, keysOnly), take }
   }
 
-  #source(options: t.KeysOptions | undefined, more: RawRangeOptions): Omit<RangePlan<never>, 'take'> {
+  #source(options: t.KeysOptions | undefined, keysOnly: boolean): Omit<RangePlan<never>, 'take'> {
     this.assertOpen()
     const keys = packSelection(options ?? {}) ?? PACKED_ALL
+    const raw = rawRead(options ?? {})
     return {
       instance: this.instance,
       background: this.background,
-      open: limit => this.cursor(keys, { ...more, revision: options?.revision ?? 0, limit }),
+      open: limit => this.cursor(keys, { ...raw, keysOnly, limit }),
       assertOpen: () => this.assertOpen(),
       limit: options?.limit,
+      withCount: options?.withCount === true,
       signal: options?.signal,
     }
   }

@@ -10,18 +10,35 @@ import {
   type RawRangeOptions,
   type RawReader,
 } from './engine.js'
-import { closed, type ErrorCode, type PalimpsestError } from './errors.js'
+import { entriesOf } from './entries.js'
+import { afterWrite, closed, type ErrorCode, type PalimpsestError } from './errors.js'
 import { Exchange, OTHERWISE } from './exchange.js'
 import type { Host } from './host.js'
 import { packKeys } from './keys.js'
-import { type Codecs, checkOptions, checkRevision, rules } from './options.js'
+import { Leases } from './leases.js'
+import { checkPut, compare, putModifierRules } from './ops.js'
+import { type Codecs, checkOptions, checkPolicy, checkRevision, codecsOf, rules } from './options.js'
 import { EngineReader } from './reader.js'
 import { snapshotOf } from './snapshot.js'
-import { compare, EngineTxn } from './txn.js'
+import { EngineTxn } from './txn.js'
 import type * as t from './types.js'
+import { EngineWatch } from './watch.js'
+import { Watches } from './watches.js'
 
 const writeRules = { durability: rules.durability }
-const putRules = { ...writeRules, values: rules.values }
+const putRules = { ...writeRules, ...putModifierRules, values: rules.values, keys: rules.keys }
+const deleteRules = { ...writeRules, previous: rules.flag, values: rules.values, keys: rules.keys }
+const quotaRules = { quotaBytes: rules.number }
+const watchRules = {
+  from: rules.revision,
+  previous: rules.flag,
+  puts: rules.flag,
+  deletes: rules.flag,
+  progress: rules.interval,
+  signal: rules.signal,
+  values: rules.values,
+  keys: rules.keys,
+}
 const snapshotRules = { revision: rules.revision }
 
 /** What a store is made of. */
@@ -47,6 +64,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   readonly #engine: RawEngine
   readonly #exchange: Exchange
   readonly #commits: Commits
+  readonly #leases: Leases
+  readonly #watches: Watches
   readonly #parts: StoreParts<V, K>
   /** Whether nothing of it outlives the program: then there is nothing to wait for. */
   readonly #isVolatile: boolean
@@ -63,7 +82,16 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.#commits = new Commits(parts.instance, parts.engine, this.background)
     this.storage = parts.storage
     this.#isVolatile = parts.storage.kind === 'memory'
+    this.#leases = new Leases({
+      engine: parts.engine,
+      keys: parts.codecs.keys,
+      reading: call => this.guarded(call),
+      changing: call => this.#changing(call),
+      acknowledged: (answer, options) =>
+        this.#isStrict(options) ? this.#commits.whenDurable(answer) : this.#atOnce(answer),
+    })
     this.background.observe(error => this.#observe(error))
+    this.#watches = new Watches(parts.instance, parts.engine, this.background)
     // Opening may have found work, such as a compaction to resume.
     this.background.wake()
   }
@@ -82,39 +110,56 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   get compaction(): t.CompactionJob | undefined {
-    this.assertOpen()
-    // A compaction that an earlier opening has left unfinished is resumed by the engine.
-    if (this.#job === undefined) {
-      const { scheduled, finished } = this.#status()
-      if (scheduled !== undefined && scheduled !== finished) this.#job = this.#newJob(scheduled)
-    }
+    // There are others than those that were asked for here: automatic ones, and what an earlier opening has left unfinished.
+    const { scheduled, finished } = this.#status()
+    const begun = this.#engine.compaction()?.revision
+    const newest = scheduled === finished ? begun : scheduled
+    if (newest !== undefined && newest !== this.#job?.revision) this.#job = this.#newJob(newest)
     return this.#job
   }
 
-  put<W extends t.ValueCodec = V>(
+  put<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
     key: t.Key,
-    value: t.ValueTypes[W],
-    options?: t.PutOptions<W>,
-  ): Promise<t.Written> {
-    let revision: number
+    value: t.ValueTypes[W] | undefined,
+    options?: t.PutOptions<W, L>,
+  ): Promise<t.Written<W, L>> {
+    let written: t.Written<W, L>
     try {
-      revision = this.#put(key, value, options)
+      if (options !== undefined) checkOptions(options, putRules)
+      this.#assertWritable()
+      written =
+        options !== undefined && isModified(options)
+          ? this.#putWith(key, value, options)
+          : { revision: this.#put(key, value, options?.values ?? this.codecs.values) }
     } catch (error) {
       return Promise.reject(error)
     }
     // It has changed something, so there is no need to ask whether that is durable.
-    return this.#isStrict(options) ? this.#commits.whenDurable({ revision }) : this.#atOnce({ revision })
+    return this.#isStrict(options) ? this.#commits.whenDurable(written) : this.#atOnce(written)
   }
 
-  async delete(keys: t.Key | t.KeySelection, options?: t.WriteOptions): Promise<t.Deleted> {
-    checkOptions(options, writeRules)
+  async delete<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
+    keys: t.Key | t.KeySelection,
+    options?: t.DeleteOptions<W, L>,
+  ): Promise<t.Deleted<W, L>> {
+    checkOptions(options, deleteRules)
     const packed = packKeys(keys)
-    const answer = this.#changing(() => this.#engine.delete(packed))
-    return this.#acknowledged(answer, options)
+    if (options?.previous !== true) {
+      const answer = this.#changing(() => this.#engine.delete(packed))
+      return this.#acknowledged(answer, options)
+    }
+    const {
+      revision,
+      deleted,
+      previous: bytes,
+    } = this.#changing(() => this.#engine.deleteWithPrevious(packed))
+    const previous = afterWrite(revision, () => entriesOf(bytes, codecsOf<W, L>(options, this.codecs)))
+    return this.#acknowledged({ revision, deleted, previous }, options)
   }
 
   txn(): t.Txn<V, K> {
     return new EngineTxn(this.codecs, {
+      builder: () => new this.instance.raw.Transaction(),
       commit: write =>
         this.#changing(() =>
           freeing(new this.instance.raw.Transaction(), raw => {
@@ -130,6 +175,40 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return compare(keys)
   }
 
+  watch<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
+    keys: t.Key | t.KeySelection,
+    options: t.WatchOptions<W, L> = {},
+  ): t.Watch<W, L> {
+    checkOptions(options, watchRules)
+    const plan = { keys: packKeys(keys), options, codecs: this.codecs, revision: this.revision }
+    // `Symbol.asyncDispose` is added to the prototype, which the types can't see.
+    return new EngineWatch<W, L>(this.#watches, plan) as unknown as t.Watch<W, L>
+  }
+
+  grantLease(ttl: number, options?: t.GrantOptions): Promise<t.Lease> {
+    return this.#leases.grant(ttl, options)
+  }
+
+  revokeLease(id: number, options?: t.WriteOptions): Promise<t.Revoked> {
+    return this.#leases.revoke(id, options)
+  }
+
+  keepAlive(id: number, options?: t.WriteOptions): Promise<{ readonly ttl: number }> {
+    return this.#leases.keepAlive(id, options)
+  }
+
+  lease(id: number): Promise<t.LeaseStatus | undefined> {
+    return this.#leases.status(id)
+  }
+
+  leaseKeys<L extends t.KeyCodec = K>(id: number, options?: t.LeaseKeysOptions<L>): Promise<t.KeyTypes[L][]> {
+    return this.#leases.keys(id, options)
+  }
+
+  leases(): Promise<number[]> {
+    return this.#leases.all()
+  }
+
   snapshot(options?: t.SnapshotOptions): t.Snapshot<V, K> {
     checkOptions(options, snapshotRules)
     return snapshotOf(
@@ -142,6 +221,21 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     const checked = checkRevision(revision)
     this.#job = this.#syncing(() => this.#newJob(this.#engine.compact(checked)))
     return this.#job
+  }
+
+  async setAutoCompaction(policy: t.AutoCompaction): Promise<void> {
+    const checked = checkPolicy(policy)
+    this.#changing(() => this.#engine.setAutoCompaction(checked))
+  }
+
+  async setQuota(bytes: number | undefined): Promise<void> {
+    checkOptions({ quotaBytes: bytes }, quotaRules)
+    this.#changing(() => this.#engine.setQuota(bytes))
+  }
+
+  async hashKv(revision = 0): Promise<t.HashKv> {
+    const checked = checkRevision(revision)
+    return this.guarded(() => this.#engine.hashKv(checked))
   }
 
   async status(): Promise<t.Status> {
@@ -168,6 +262,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
       // Apart from closing, which writes a checkpoint: where only that fails, the writes that wait are durable.
       this.#commits.sync()
       this.instance.assertSound()
+      this.#lookAtClock()
       this.#engine.close()
       this.#engine.free()
     } catch (thrown) {
@@ -208,6 +303,18 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return this.#engine.cursor(keys, options)
   }
 
+  /** Lets the engine see how much of the time of leases is over, which it remembers. */
+  #lookAtClock(): void {
+    if (this.#engine.leases().length === 0) return
+    try {
+      this.#engine.run(0)
+    } catch (thrown) {
+      // Closing goes on, unless the engine has broken down: what is wrong with the storage it finds out itself.
+      this.instance.error(thrown)
+      this.instance.assertSound()
+    }
+  }
+
   #assertWritable(): void {
     this.assertOpen()
     if (this.#failure !== undefined) this.#answerFailure()
@@ -220,15 +327,9 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return answer
   }
 
-  #put<W extends t.ValueCodec>(
-    key: t.Key,
-    value: t.ValueTypes[W],
-    options: t.PutOptions<W> | undefined,
-  ): number {
-    if (options !== undefined) checkOptions(options, putRules)
-    this.#assertWritable()
+  #put(key: t.Key, value: unknown, codec: t.ValueCodec): number {
     const checked = checkKey(key)
-    const encoded = encodeValue(value, options?.values ?? this.codecs.values)
+    const encoded = encodeValue(value, codec)
     let revision: number
     try {
       revision =
@@ -238,6 +339,24 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     }
     this.background.wake()
     return revision
+  }
+
+  #putWith<W extends t.ValueCodec, L extends t.KeyCodec>(
+    key: t.Key,
+    value: unknown,
+    options: t.PutOptions<W, L>,
+  ): t.Written<W, L> {
+    checkPut(value, options)
+    const { lease, keepLease, keepValue, previous: wanted } = options
+    const codecs = codecsOf<W, L>(options, this.codecs)
+    const packed = encodeKey(checkKey(key))
+    const bytes = keepValue === true ? undefined : valueBytes(encodeValue(value, codecs.values))
+    const { revision, previous } = this.#changing(() =>
+      this.#engine.putWith(packed, bytes, { lease, keepLease, previous: wanted }),
+    )
+    if (previous === undefined) return { revision }
+    const [entry] = afterWrite(revision, () => entriesOf(previous, codecs))
+    return entry === undefined ? { revision } : { revision, previous: entry }
   }
 
   /** Whether a write's answer has to wait for a sync. In memory, which nothing outlives, none has. */
@@ -293,6 +412,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.#failure = undefined
     if (failure !== undefined) throw failure
   }
+}
+
+/** Whether a put is more than one of a value under a key. */
+function isModified({ lease, keepLease, keepValue, previous }: t.PutModifiers): boolean {
+  return lease !== undefined || keepLease === true || keepValue === true || previous === true
 }
 
 /** Whether the engine takes no further writes after such an error. */

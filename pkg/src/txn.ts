@@ -1,91 +1,20 @@
 import { checkKey, encodeKey, encodeValue, valueBytes } from './codec.js'
-import { freeing, type RawAnswer, type RawResult, type RawTransaction } from './engine.js'
+import { freeing, type RawAnswer, type RawResult, type RawSummary, type RawTransaction } from './engine.js'
 import { Block } from './entries.js'
-import { invalid, show } from './errors.js'
+import { afterWrite, invalid, show } from './errors.js'
 import { packKeys } from './keys.js'
+import { checkCompare, checkOp, nested, type Parts, RELATIONS, type Step } from './ops.js'
 import { type Codecs, checkOptions, checkRevision, rules } from './options.js'
+import { rawRead } from './reader.js'
 import type * as t from './types.js'
 
-/** The wasm's numbers for relations. */
-const RELATIONS: Readonly<Record<t.RelationName, number>> = {
-  equals: 0,
-  notEquals: 1,
-  lessThan: 2,
-  greaterThan: 3,
-}
-
 const commitRules = { durability: rules.durability }
-const readRules = { revision: rules.revision, limit: rules.size }
-
-class PendingCompare<T> implements t.Comparing<T> {
-  readonly #keys: t.Key | t.KeySelection
-  readonly #target: t.CompareTarget
-
-  constructor(keys: t.Key | t.KeySelection, target: t.CompareTarget) {
-    this.#keys = keys
-    this.#target = target
-  }
-
-  equals(operand: T): t.Compare {
-    return this.#with('equals', operand)
-  }
-
-  notEquals(operand: T): t.Compare {
-    return this.#with('notEquals', operand)
-  }
-
-  lessThan(operand: T): t.Compare {
-    return this.#with('lessThan', operand)
-  }
-
-  greaterThan(operand: T): t.Compare {
-    return this.#with('greaterThan', operand)
-  }
-
-  #with(relation: t.RelationName, operand: T): t.Compare {
-    return { keys: this.#keys, target: this.#target, relation, operand }
-  }
-}
-
-/**
- * A condition about a key, or about every key of a selection.
- *
- * @example
- * ```ts
- * db.txn().if(compare('users/1').version.equals(0)).then(put('users/1', 'Ada'))
- * ```
- */
-export function compare<T = unknown>(keys: t.Key | t.KeySelection): t.CompareKeys<T> {
-  return {
-    version: new PendingCompare(keys, 'version'),
-    createRevision: new PendingCompare(keys, 'createRevision'),
-    modRevision: new PendingCompare(keys, 'modRevision'),
-    value: new PendingCompare<T>(keys, 'value'),
-  }
-}
-
-/** An operation of a transaction that writes a value, encoded by the store's codec. */
-export function put(key: t.Key, value: unknown): t.PutOp {
-  return { type: 'put', key, value }
-}
-
-/** An operation of a transaction that reads one key or a selection, also at an earlier revision. */
-export function get(
-  keys: t.Key | t.KeySelection,
-  options: { readonly revision?: number | undefined; readonly limit?: number | undefined } = {},
-): t.GetOp {
-  checkOptions(options, readRules)
-  return { type: 'get', keys, revision: options.revision, limit: options.limit }
-}
-
-/** An operation of a transaction that deletes one key or a selection. */
-export function del(keys: t.Key | t.KeySelection): t.DeleteOp {
-  return { type: 'delete', keys }
-}
 
 /** What a transaction needs of its store. */
 export interface TxnTarget {
-  /** Runs a transaction that is written into the wasm's builder. */
+  /** A builder of the wasm's. */
+  readonly builder: () => RawTransaction
+  /** Runs a transaction that is written into a builder. */
   readonly commit: (write: (raw: RawTransaction) => void) => RawAnswer
   /** The answer, as soon as its durability allows. */
   readonly acknowledged: <T>(answer: T, options: t.WriteOptions | undefined) => Promise<T>
@@ -96,8 +25,8 @@ export class EngineTxn<V extends t.ValueCodec, K extends t.KeyCodec> implements 
   readonly #target: TxnTarget
   readonly #codecs: Codecs<V, K>
   readonly #compares: t.Compare[] = []
-  readonly #then: t.Op[] = []
-  readonly #else: t.Op[] = []
+  readonly #then: Step[] = []
+  readonly #else: Step[] = []
 
   constructor(codecs: Codecs<V, K>, target: TxnTarget) {
     this.#codecs = codecs
@@ -112,39 +41,75 @@ export class EngineTxn<V extends t.ValueCodec, K extends t.KeyCodec> implements 
 
   // biome-ignore lint/suspicious/noThenProperty: etcd's word for the branch; `checkOp` refuses what `await` would pass.
   then(...ops: t.Op[]): this {
-    for (const op of ops) checkOp(op)
-    this.#then.push(...ops)
+    this.#then.push(...ops.map(step))
     return this
   }
 
   else(...ops: t.Op[]): this {
-    for (const op of ops) checkOp(op)
-    this.#else.push(...ops)
+    this.#else.push(...ops.map(step))
     return this
   }
 
   async commit(options?: t.WriteOptions): Promise<t.TxnResult<V, K>> {
     checkOptions(options, commitRules)
-    const answer = this.#target.commit(raw => this.#write(raw))
+    const parts = this.parts()
+    const answer = this.#target.commit(raw => this.#write(raw, parts))
     const result = freeing(answer, raw => {
-      const { succeeded, revision, results } = raw.summary()
-      const block = new Block(raw.entries())
-      return { succeeded, revision, results: results.map(result => this.#result(result, block)) }
+      const summary = raw.summary()
+      return afterWrite(summary.revision, () => this.#result(parts, summary, new Block(raw.entries())))
     })
     return this.#target.acknowledged(result, options)
   }
 
-  #result(result: RawResult, block: Block): t.OpResult<V, K> {
-    if (result.type !== 'get') return result
-    const entries = Array.from({ length: result.count }, () => block.entry(this.#codecs))
-    return { type: 'get', entries, more: result.more }
+  /** What it consists of now. */
+  parts(): Parts {
+    const [success, failure] = [[...this.#then], [...this.#else]]
+    const depths = [...success, ...failure].map(step => (step.type === 'txn' ? step.parts.depth : 0))
+    const depth = depths.reduce((most, depth) => Math.max(most, depth), 0) + 1
+    return { compares: [...this.#compares], success, failure, depth }
   }
 
-  #write(raw: RawTransaction): void {
-    for (const compare of this.#compares) this.#writeCompare(raw, compare)
-    for (const op of this.#then) this.#writeOp(raw, op)
+  #result(parts: Parts, { succeeded, revision, results }: RawSummary, block: Block): t.TxnResult<V, K> {
+    const steps = succeeded ? parts.success : parts.failure
+    return {
+      succeeded,
+      revision,
+      results: results.map((result, at) => this.#stepResult(steps[at] as Step, result, block)),
+    }
+  }
+
+  #stepResult(step: Step, result: RawResult, block: Block): t.OpResult<V, K> {
+    if (result.type === 'txn') {
+      const { parts } = step as Extract<Step, { type: 'txn' }>
+      return { type: 'txn', ...this.#result(parts, result, block) }
+    }
+    if (result.type === 'get') return this.#getResult(step as t.GetOp, result, block)
+    const previous = Array.from({ length: result.entries }, () => block.entry(this.#codecs))
+    if (result.type === 'delete') {
+      const answer = { type: 'delete', deleted: result.deleted } as const
+      return (step as t.DeleteOp).previous === true ? { ...answer, previous } : answer
+    }
+    return previous[0] === undefined ? { type: 'put' } : { type: 'put', previous: previous[0] }
+  }
+
+  #getResult(
+    { keysOnly }: t.GetOp,
+    { entries: length, more, count }: Extract<RawResult, { type: 'get' }>,
+    block: Block,
+  ): t.OpResult<V, K> {
+    const rest = count === undefined ? { more } : { more, count }
+    if (keysOnly === true) {
+      const entries = Array.from({ length }, () => block.keyEntry(this.#codecs.keys))
+      return { type: 'keys', entries, ...rest }
+    }
+    return { type: 'get', entries: Array.from({ length }, () => block.entry(this.#codecs)), ...rest }
+  }
+
+  #write(raw: RawTransaction, { compares, success, failure }: Parts): void {
+    for (const compare of compares) this.#writeCompare(raw, compare)
+    for (const step of success) this.#writeStep(raw, step)
     raw.otherwise()
-    for (const op of this.#else) this.#writeOp(raw, op)
+    for (const step of failure) this.#writeStep(raw, step)
   }
 
   #value(value: unknown): Uint8Array {
@@ -155,30 +120,46 @@ export class EngineTxn<V extends t.ValueCodec, K extends t.KeyCodec> implements 
     const packed = packKeys(keys)
     const number = RELATIONS[relation]
     if (target === 'value') raw.compareValue(packed, number, this.#value(operand))
-    else if (target === 'version') raw.compareVersion(packed, number, checkOperand(operand))
+    else if (target === 'version') raw.compareVersion(packed, number, checkOperand('version', operand))
+    else if (target === 'lease') raw.compareLease(packed, number, checkOperand("lease's number", operand))
     else if (target === 'createRevision') raw.compareCreateRevision(packed, number, checkRevision(operand))
     else raw.compareModRevision(packed, number, checkRevision(operand))
   }
 
-  #writeOp(raw: RawTransaction, op: t.Op): void {
-    if (op.type === 'put') raw.put(encodeKey(checkKey(op.key)), this.#value(op.value))
-    else if (op.type === 'delete') raw.delete(packKeys(op.keys))
-    else raw.read(packKeys(op.keys), { revision: op.revision ?? 0, limit: op.limit })
+  #writeStep(raw: RawTransaction, step: Step): void {
+    if (step.type === 'put') this.#writePut(raw, step)
+    else if (step.type === 'get')
+      raw.read(packKeys(step.keys), {
+        ...rawRead(step),
+        keysOnly: step.keysOnly,
+        countOnly: step.countOnly,
+        withCount: step.withCount,
+      })
+    else if (step.type === 'txn') {
+      freeing(this.#target.builder(), inner => {
+        this.#write(inner, step.parts)
+        raw.nest(inner)
+      })
+    } else if (step.previous === true) raw.deleteWithPrevious(packKeys(step.keys))
+    else raw.delete(packKeys(step.keys))
+  }
+
+  #writePut(raw: RawTransaction, { key, value, lease, keepLease, keepValue, previous }: t.PutOp): void {
+    const isPlain = lease === undefined && keepLease === undefined && previous === undefined
+    raw.put(
+      encodeKey(checkKey(key)),
+      keepValue === true ? undefined : this.#value(value),
+      isPlain ? undefined : { lease, keepLease, previous },
+    )
   }
 }
 
-function checkOperand(operand: unknown): number {
+/** An operation as it is now. */
+function step(op: t.Op): Step {
+  return op instanceof EngineTxn ? nested(op.parts()) : checkOp(op as t.PutOp | t.DeleteOp | t.GetOp)
+}
+
+function checkOperand(what: string, operand: unknown): number {
   if (Number.isSafeInteger(operand) && (operand as number) >= 0) return operand as number
-  throw invalid(`a version must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, not ${show(operand)}`)
-}
-
-function checkCompare(compare: t.Compare): void {
-  const fits = Object.hasOwn(RELATIONS, compare?.relation ?? '') && typeof compare.target === 'string'
-  if (!fits) throw invalid(`a condition must be made by compare(key) and a relation, not ${show(compare)}`)
-}
-
-function checkOp(op: t.Op): void {
-  if (op?.type === 'put' || op?.type === 'delete' || op?.type === 'get') return
-  const hint = typeof op === 'function' ? '; a transaction is not a promise: await its commit()' : ''
-  throw invalid(`an operation must be made by put, get or del, not ${show(op)}${hint}`)
+  throw invalid(`a ${what} must be a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, not ${show(operand)}`)
 }

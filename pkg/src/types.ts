@@ -1,180 +1,39 @@
 import type { PalimpsestError } from './errors.js'
 import type { StorageInfo, SyncStorage, URLLike } from './storage.js'
+import type {
+  AbortSignalLike,
+  AsyncDisposing,
+  Disposing,
+  Key,
+  KeyCodec,
+  KeySelection,
+  KeyTypes,
+  ValueCodec,
+  ValueTypes,
+} from './types-base.js'
+import type { Reader } from './types-read.js'
+import type { CompareKeys, Txn } from './types-txn.js'
+import type { Watch, WatchOptions } from './types-watch.js'
+import type {
+  Deleted,
+  DeleteOptions,
+  Durability,
+  GrantOptions,
+  Lease,
+  LeaseKeysOptions,
+  LeaseStatus,
+  PutOptions,
+  Revoked,
+  WriteOptions,
+  Written,
+} from './types-write.js'
 
 export type * from './storage.js'
-
-/** A key: text, which stands for its UTF-8 bytes, or the bytes themselves. Keys are ordered by their bytes. */
-export type Key = string | Uint8Array
-
-/** How keys are handed back: as text or as bytes. */
-export type KeyCodec = 'utf8' | 'bytes'
-
-/** How values are written and read: as text, as bytes, or as whatever JSON can hold. */
-export type ValueCodec = 'utf8' | 'bytes' | 'json'
-
-/** The type of a key by codec. */
-export interface KeyTypes {
-  utf8: string
-  bytes: Uint8Array
-}
-
-/** The type of a value by codec. */
-export interface ValueTypes {
-  utf8: string
-  bytes: Uint8Array
-  json: unknown
-}
-
-/** A method under `Symbol.dispose`, where the program's library types have that symbol. */
-export type Disposing = SymbolConstructor extends { readonly dispose: infer S extends symbol }
-  ? { [K in S]: () => void }
-  : object
-
-/** A method under `Symbol.asyncDispose`, where the program's library types have that symbol. */
-export type AsyncDisposing = SymbolConstructor extends { readonly asyncDispose: infer S extends symbol }
-  ? { [K in S]: () => Promise<void> }
-  : object
-
-/** An `AbortSignal`, said in a way that needs no library types of a browser or of Node. */
-export interface AbortSignalLike {
-  readonly aborted: boolean
-  readonly reason?: unknown
-  addEventListener(type: 'abort', listener: () => void): void
-  removeEventListener(type: 'abort', listener: () => void): void
-}
-
-/**
- * Which keys: exactly one of `key`, `prefix`, `from` and/or `to`, or `all`.
- *
- * An interval begins with `from` (without it, with the first key) and ends before `to` (without it, with the last key).
- */
-export interface KeySelection {
-  /** One key. */
-  readonly key?: Key | undefined
-  /** The keys that begin with this. */
-  readonly prefix?: Key | undefined
-  /** The first key of an interval, which is part of it. */
-  readonly from?: Key | undefined
-  /** The end of an interval, which is not part of it. */
-  readonly to?: Key | undefined
-  /** Every key. */
-  readonly all?: true | undefined
-}
-
-/** How a key is read. */
-export interface GetOptions<V extends ValueCodec = ValueCodec> {
-  /** The revision to read at; without it, or with 0, the newest. */
-  readonly revision?: number | undefined
-  /** How the value is decoded. */
-  readonly values?: V | undefined
-}
-
-/** How a key is read with its revisions. */
-export interface EntryOptions<V extends ValueCodec = ValueCodec, K extends KeyCodec = KeyCodec>
-  extends GetOptions<V> {
-  /** How the key is decoded. */
-  readonly keys?: K | undefined
-}
-
-/**
- * When a write is acknowledged: `'strict'`, once it survives a crash, with one sync for all strict writes of a turn of the event loop;
- * `'relaxed'`, at once, and it is synced within the store's `flushInterval`.
- *
- * Both are applied, and seen by every read, as soon as the call is made. In memory, which no crash survives, both are acknowledged at
- * once. What is synced takes everything with it that was written before.
- */
-export type Durability = 'strict' | 'relaxed'
-
-/** How something is written. */
-export interface WriteOptions {
-  /** When it is acknowledged; without it, as the store's own `durability` says. */
-  readonly durability?: Durability | undefined
-}
-
-/** How a value is written. */
-export interface PutOptions<V extends ValueCodec = ValueCodec> extends WriteOptions {
-  /** How the value is encoded. */
-  readonly values?: V | undefined
-}
-
-/** Which keys are counted, and when. */
-export interface CountOptions extends KeySelection {
-  /** The revision to read at; without it, or with 0, the newest. */
-  readonly revision?: number | undefined
-}
-
-/** Which keys are read without their values, and how. */
-export interface KeysOptions<K extends KeyCodec = KeyCodec> extends CountOptions {
-  /** How many at most. */
-  readonly limit?: number | undefined
-  /** How keys are decoded. */
-  readonly keys?: K | undefined
-  /** Ends the iteration with the signal's reason. */
-  readonly signal?: AbortSignalLike | undefined
-}
-
-/** Which entries are read, and how. Without a selection: all of them. */
-export interface RangeOptions<V extends ValueCodec = ValueCodec, K extends KeyCodec = KeyCodec>
-  extends KeysOptions<K> {
-  /** How values are decoded. */
-  readonly values?: V | undefined
-}
-
-/** A key with its value as of some revision. */
-export interface Entry<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
-  /** The key. */
-  readonly key: KeyTypes[K]
-  /** The value. */
-  readonly value: ValueTypes[V]
-  /** The revision that created the key, or created it again after a delete. */
-  readonly createRevision: number
-  /** The revision that put this value. */
-  readonly modRevision: number
-  /** How often the key was put since it was created: 1 for the first value. */
-  readonly version: number
-}
-
-/** Entries that were collected. */
-export interface Page<T> {
-  /** The entries, in key order. */
-  readonly entries: T[]
-  /** Whether the limit left entries out. */
-  readonly more: boolean
-}
-
-/**
- * Entries or keys in key order, read lazily and in batches.
- *
- * Each iteration reads the store as it is when the first item is asked for, whatever is written or compacted while it
- * goes on.
- */
-export interface Range<T> extends AsyncIterable<T> {
-  /** Reads them all. */
-  collect(): Promise<Page<T>>
-}
-
-/** What can be read from a store and from a snapshot of it. */
-export interface Reader<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
-  /** The value of a key, `undefined` if there is none. */
-  get<W extends ValueCodec = V>(key: Key, options?: GetOptions<W>): Promise<ValueTypes[W] | undefined>
-  /** As `get`, at once. Only where the engine runs in the calling thread. */
-  getSync<W extends ValueCodec = V>(key: Key, options?: GetOptions<W>): ValueTypes[W] | undefined
-  /** A key's value with its revisions, `undefined` if there is none. */
-  getEntry<W extends ValueCodec = V, L extends KeyCodec = K>(
-    key: Key,
-    options?: EntryOptions<W, L>,
-  ): Promise<Entry<W, L> | undefined>
-  /** Entries in key order. */
-  range<W extends ValueCodec = V, L extends KeyCodec = K>(options?: RangeOptions<W, L>): Range<Entry<W, L>>
-  /** As `range`, at once. Only where the engine runs in the calling thread. */
-  rangeSync<W extends ValueCodec = V, L extends KeyCodec = K>(
-    options?: RangeOptions<W, L>,
-  ): IterableIterator<Entry<W, L>>
-  /** Keys in order, without reading their values. */
-  keys<L extends KeyCodec = K>(options?: KeysOptions<L>): Range<KeyTypes[L]>
-  /** How many keys there are. Reads the index only. */
-  count(options?: CountOptions): Promise<number>
-}
+export type * from './types-base.js'
+export type * from './types-read.js'
+export type * from './types-txn.js'
+export type * from './types-watch.js'
+export type * from './types-write.js'
 
 /** The store as it was at one revision, for as long as it is open: O(1) to take, whatever is written or compacted later. */
 export interface Snapshot<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>
@@ -184,117 +43,6 @@ export interface Snapshot<V extends ValueCodec = 'utf8', K extends KeyCodec = 'u
   readonly revision: number
   /** Gives back what it holds. Closing twice does nothing. */
   close(): void
-}
-
-/** What a put answers. */
-export interface Written {
-  /** The revision that it made. */
-  readonly revision: number
-}
-
-/** What a delete answers. */
-export interface Deleted {
-  /** The store's revision after it. */
-  readonly revision: number
-  /** How many keys were deleted; with none, no revision was made. */
-  readonly deleted: number
-}
-
-/** How a stored value must relate to a given one. */
-export type RelationName = 'equals' | 'notEquals' | 'lessThan' | 'greaterThan'
-
-/** What of a key is compared. */
-export type CompareTarget = 'version' | 'createRevision' | 'modRevision' | 'value'
-
-/** One condition of a transaction. Made by `compare`. */
-export interface Compare {
-  readonly keys: Key | KeySelection
-  readonly target: CompareTarget
-  readonly relation: RelationName
-  readonly operand: unknown
-}
-
-/** A compare that still lacks what to compare with. */
-export interface Comparing<T> {
-  /** It must be this. */
-  equals(operand: T): Compare
-  /** It must not be this. */
-  notEquals(operand: T): Compare
-  /** It must be less. */
-  lessThan(operand: T): Compare
-  /** It must be greater. */
-  greaterThan(operand: T): Compare
-}
-
-/**
- * What can be compared about a key, or about every key of a selection. A selection that has no keys is compared like a key
- * that does not exist.
- */
-export interface CompareKeys<T = unknown> {
-  /** How often the key was put since it was created; 0 if it does not exist. */
-  readonly version: Comparing<number>
-  /** The revision that created it; 0 if it does not exist. */
-  readonly createRevision: Comparing<number>
-  /** The revision that last put it; 0 if it does not exist. */
-  readonly modRevision: Comparing<number>
-  /** Its value, as bytes. A key that does not exist fulfils no such condition. */
-  readonly value: Comparing<T>
-}
-
-/** Writes a value. Made by `put`. */
-export interface PutOp {
-  readonly type: 'put'
-  readonly key: Key
-  readonly value: unknown
-}
-
-/** Deletes keys. Made by `del`. */
-export interface DeleteOp {
-  readonly type: 'delete'
-  readonly keys: Key | KeySelection
-}
-
-/** Reads keys. Made by `get`. */
-export interface GetOp {
-  readonly type: 'get'
-  readonly keys: Key | KeySelection
-  readonly revision?: number | undefined
-  readonly limit?: number | undefined
-}
-
-/** One operation of a transaction. */
-export type Op = PutOp | DeleteOp | GetOp
-
-/** What one operation of a transaction answered, in the order of the operations. */
-export type OpResult<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> =
-  | { readonly type: 'put' }
-  | { readonly type: 'delete'; readonly deleted: number }
-  | { readonly type: 'get'; readonly entries: Entry<V, K>[]; readonly more: boolean }
-
-/** What a transaction answered. */
-export interface TxnResult<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
-  /** Whether all compares held, so that the `then` branch ran. */
-  readonly succeeded: boolean
-  /** The store's revision after the transaction. */
-  readonly revision: number
-  /** The answers of the branch that ran, in its order. */
-  readonly results: OpResult<V, K>[]
-}
-
-/**
- * A transaction being written: compares, and what to do if all of them hold or if one fails.
- *
- * It is not a promise though it has a `then`: nothing happens before `commit`.
- */
-export interface Txn<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
-  /** Adds conditions; all of them see the store before the transaction. */
-  if(...compares: Compare[]): this
-  /** Adds operations for the case that all conditions hold. */
-  then(...ops: Op[]): this
-  /** Adds operations for the case that one condition fails. */
-  else(...ops: Op[]): this
-  /** Runs it: all of a branch's operations, or none, in one revision. */
-  commit(options?: WriteOptions): Promise<TxnResult<V, K>>
 }
 
 /** How far a compaction is. */
@@ -361,6 +109,14 @@ export interface Status {
   readonly fileBytes: number
   /** Bytes of pages that are in use: reachable now, or pending. */
   readonly usedBytes: number
+  /** How many bytes may be in use; `undefined` if that is not bounded. */
+  readonly quotaBytes: number | undefined
+  /** Whether the last write that was refused with `NO_SPACE` would be refused again. */
+  readonly isOutOfSpace: boolean
+  /** Leases that have not ended. */
+  readonly leases: number
+  /** Watches that have not ended. */
+  readonly watchers: number
   /** Pages that the next write may use. */
   readonly freePages: number
   /** Pages freed that a checkpoint or a snapshot still holds. */
@@ -389,6 +145,25 @@ export interface CheckReport {
   readonly freePages: number
 }
 
+/**
+ * Which history a store gives up by itself: what is older than `periodic` milliseconds; or what is more than `revisions` revisions ago; or
+ * none. The newest values always stay.
+ *
+ * A period is sampled ten times (an hour of it, if it is longer). The first compaction comes after one whole period, later ones every
+ * period, or every hour. The number of revisions is looked at every five minutes. 0 is as good as `'off'`.
+ */
+export type AutoCompaction = { readonly periodic: number } | { readonly revisions: number } | 'off'
+
+/** The hash of a store's history. */
+export interface HashKv {
+  /** The hash: CRC-32C, equal to that of an etcd with the same history that is compacted to the same revision. */
+  readonly hash: number
+  /** The revision that the store is compacted to; `undefined` before the first compaction. */
+  readonly compacted: number | undefined
+  /** The revision up to which history was hashed. */
+  readonly revision: number
+}
+
 /** How a store is opened. Every option but `storage` has a default. */
 export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
   /** Where the bytes are: `'memory'`, a file's path or `file:` URL, or a storage of your own. */
@@ -405,6 +180,13 @@ export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec =
   readonly compactionBatchLimit?: number | undefined
   /** Pause after each chunk of a compaction, in milliseconds; 10 by default. */
   readonly compactionPause?: number | undefined
+  /** Which history is given up by itself; `'off'` by default. `setAutoCompaction` changes it later. */
+  readonly autoCompaction?: AutoCompaction | undefined
+  /**
+   * How many bytes of pages may be in use: writes that may need more reject with `NO_SPACE`, while reads, deletes and compaction go on.
+   * Not bounded by default. `setQuota` changes it later.
+   */
+  readonly quotaBytes?: number | undefined
   /** The longest key, in bytes; 65,536 by default. */
   readonly maxKeyBytes?: number | undefined
   /** The longest value, in bytes; 1.5 MiB by default. */
@@ -432,23 +214,74 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   readonly durableRevision: number
   /** Where the bytes are. */
   readonly storage: StorageInfo
-  /** The newest compaction since the store was opened, a resumed one too; `undefined` if there was none. */
+  /** The newest compaction since the store was opened, be it a resumed or an automatic one; `undefined` if there was none. */
   readonly compaction: CompactionJob | undefined
+  /**
+   * Puts the value that a key has once more, under a new revision: to give it a lease, or take it away. The key must exist.
+   */
+  put<W extends ValueCodec = V, L extends KeyCodec = K>(
+    key: Key,
+    value: undefined,
+    options: PutOptions<W, L> & { readonly keepValue: true },
+  ): Promise<Written<W, L>>
   /**
    * Writes a value under a key. It is applied at once; the promise is fulfilled when the {@link Durability} asked for is reached, and
    * rejected if that is not certain.
    */
-  put<W extends ValueCodec = V>(key: Key, value: ValueTypes[W], options?: PutOptions<W>): Promise<Written>
+  put<W extends ValueCodec = V, L extends KeyCodec = K>(
+    key: Key,
+    value: ValueTypes[W],
+    options?: PutOptions<W, L>,
+  ): Promise<Written<W, L>>
   /** Deletes one key or a selection of keys; applied and acknowledged as a put is. */
-  delete(keys: Key | KeySelection, options?: WriteOptions): Promise<Deleted>
+  delete<W extends ValueCodec = V, L extends KeyCodec = K>(
+    keys: Key | KeySelection,
+    options?: DeleteOptions<W, L>,
+  ): Promise<Deleted<W, L>>
   /** Begins a transaction. */
   txn(): Txn<V, K>
   /** A condition about a key, or about every key of a selection. */
   compare(keys: Key | KeySelection): CompareKeys<ValueTypes[V]>
+  /**
+   * Watches one key or a selection: batches of all that happens to them from now on, or from a revision on. With the durability
+   * `'strict'` they tell only of what is durable, so that no crash can undo what was told.
+   *
+   * @example
+   * ```ts
+   * for await (const { events } of db.watch({ prefix: 'users/' }, { from: revision + 1 })) {
+   *   for (const { type, key } of events) console.log(type, key)
+   * }
+   * ```
+   */
+  watch<W extends ValueCodec = V, L extends KeyCodec = K>(
+    keys: Key | KeySelection,
+    options?: WatchOptions<W, L>,
+  ): Watch<W, L>
+  /**
+   * Grants a lease of some milliseconds, in whole seconds and at least 2. Keys that are put with it are deleted, in one revision, when it
+   * ends. What is over of its time stays over when the store is opened again; while the store is closed no time passes.
+   */
+  grantLease(ttl: number, options?: GrantOptions): Promise<Lease>
+  /** Ends a lease: all keys attached to it are deleted, in one revision. */
+  revokeLease(id: number, options?: WriteOptions): Promise<Revoked>
+  /** Lets a lease live for its whole time once more, which is answered in milliseconds. */
+  keepAlive(id: number, options?: WriteOptions): Promise<{ readonly ttl: number }>
+  /** How a lease stands; `undefined` if there is none, or no more. */
+  lease(id: number): Promise<LeaseStatus | undefined>
+  /** The keys that are attached to a lease, in order; none if there is no such lease. */
+  leaseKeys<L extends KeyCodec = K>(id: number, options?: LeaseKeysOptions<L>): Promise<KeyTypes[L][]>
+  /** The numbers of all leases, in order. */
+  leases(): Promise<number[]>
   /** The store as it is now, or as it was at a revision. */
   snapshot(options?: SnapshotOptions): Snapshot<V, K>
   /** Removes what no read at `revision` or later can see. The job runs in the background. Everything written before is synced. */
   compact(revision: number): Promise<CompactionJob>
+  /** Changes which history is given up by itself, from now on. */
+  setAutoCompaction(policy: AutoCompaction): Promise<void>
+  /** Changes how many bytes of pages may be in use, from now on; `undefined` sets no bound. */
+  setQuota(bytes: number | undefined): Promise<void>
+  /** Hashes the history up to a revision, without one all of it, as etcd's `HashKV` does. It reads all of the store, at once. */
+  hashKv(revision?: number): Promise<HashKv>
   /** The store in numbers. */
   status(): Promise<Status>
   /** Reads and checks the whole store. */

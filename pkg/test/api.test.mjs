@@ -52,7 +52,7 @@ test('an entry says when its key was made and changed', async t => {
     ['b', '1'],
     ['a', '2'],
   ])
-  const expected = { key: 'a', value: '2', createRevision: 2, modRevision: 4, version: 2 }
+  const expected = { key: 'a', value: '2', createRevision: 2, modRevision: 4, version: 2, lease: undefined }
   assert.deepEqual(await db.getEntry('a'), expected)
   assert.deepEqual((await db.range({ key: 'a' }).collect()).entries, [expected])
   assert.deepEqual(await db.getEntry('a', { revision: 2 }), {
@@ -60,6 +60,7 @@ test('an entry says when its key was made and changed', async t => {
     value: '1',
     modRevision: 2,
     version: 1,
+    lease: undefined,
   })
   assert.equal(await db.getEntry('c'), undefined)
 })
@@ -268,6 +269,7 @@ test('a snapshot reads at its revision until it is closed', async t => {
     createRevision: 2,
     modRevision: 3,
     version: 2,
+    lease: undefined,
   })
   now.close()
   now.close()
@@ -320,8 +322,10 @@ test('a status and a check of the whole store', async t => {
       pageBytes: 512,
     },
   )
+  const absent = ['compacted', 'scheduled', 'finished', 'quotaBytes']
   for (const [name, value] of Object.entries(status)) {
-    if (!['compacted', 'scheduled', 'finished'].includes(name)) assert.equal(typeof value, 'number', name)
+    const type = absent.includes(name) ? 'undefined' : name === 'isOutOfSpace' ? 'boolean' : 'number'
+    assert.equal(typeof value, type, name)
   }
   await db.checkpoint()
   assert.equal((await db.status()).checkpoints, status.checkpoints + 1)

@@ -13,13 +13,24 @@ test('after a panic every call on every store says what happened', async t => {
   const other = await open({ storage: 'memory' })
   await db.put('a', '1')
   const snapshot = db.snapshot()
+  const watches = [db, other].map(store => store.watch('a'))
+  const told = watches.map(watch => refusal(() => watch.next()))
+  const resting = db.watch('a')
   const waiting = refusal(() => db.put('a', '2'))
   const first = await refusal(() => db.put('panic-test', 'x'))
   assert.equal(first.code, 'POISONED')
   assert.match(first.message, /broken down.*a broken invariant, as the test asked for/s)
   assert.match(first.message, /bindings\/src\/engine\.rs:\d+/)
   assert.deepEqual([(await waiting).code, (await waiting).message], ['POISONED', first.message])
+  for (const error of [...(await Promise.all(told)), await refusal(() => resting.next())])
+    assert.deepEqual([error.code, error.message], ['POISONED', first.message])
+  await resting.return()
   const calls = [
+    () => db.watch('a'),
+    () => db.grantLease(2000),
+    () => db.lease(7),
+    () => db.setQuota(5),
+    () => db.hashKv(),
     () => db.put('b', '2'),
     () => db.get('a'),
     () => db.getSync('a'),

@@ -58,6 +58,7 @@ async function main(names) {
     const env = {
       ...process.env,
       PALIMPSEST_TARBALL: tarball,
+      PALIMPSEST_VECTORS: join(root, 'tests', 'conformance', 'vectors'),
       PALIMPSEST_WRITER: await writer(),
       PALIMPSEST_TSC: npmScript('typescript', 'bin/tsc'),
     }

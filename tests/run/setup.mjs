@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { wasmBindgenVersion } from '../../pkg/scripts/tools.mjs'
 import { since } from '../../www/tour/terminal.mjs'
+import { ETCD_UNPACKED, etcdProgram } from './etcd.mjs'
 import { answer, ROOT, runAll, succeeds } from './exec.mjs'
 import { fingerprint, isStamped, stamp } from './stamp.mjs'
 
@@ -50,6 +51,12 @@ const PARTS = {
     needs: ['rust', 'linker'],
     isReady: async () => existsSync(join(wasmBindgenFolder(), 'wasm-bindgen-test-runner')),
     commands: [{ command: [process.execPath, '-e', INSTALL_WASM_BINDGEN], env: QUICK_TO_COMPILE }],
+  },
+  etcd: {
+    title: 'etcd, to compare with',
+    needs: [],
+    isReady: async () => existsSync(ETCD_UNPACKED) || (await succeeds([etcdProgram(), '--version'])),
+    commands: [{ command: [process.execPath, join('tests', 'run', 'etcd.mjs')] }],
   },
   package: {
     title: 'npm package palimpsest-kv',

@@ -16,6 +16,8 @@ const DENY_WARNINGS = ['--', '-D', 'warnings']
 const SIMULATED = ['--operations', '1000000', '--crashes', '100000']
 /** Short runs in which power goes at every write and every sync. */
 const SIMULATED_AT_EVERY_CHANGE = ['--every', '--runs', '60']
+/** What is asked of etcd and of the engine: always the same, so that a change is what makes it fail. `npm run conformance` asks anew. */
+const COMPARED = ['--seed', '1', '--ops', '100000']
 /** A workspace of their own are the fuzzers, too, which need a compiler of their own; here they are only formatted. */
 const FUZZERS = ['--manifest-path', join('tests', 'fuzz', 'Cargo.toml')]
 
@@ -81,6 +83,13 @@ export const STEPS = [
       node('tests/run/simulate.mjs', '--compare', '40', '--quick'),
     ],
     shows: /^passed: (.+operations, .+ crashes)/m,
+  },
+  {
+    name: 'conformance',
+    about: 'the same operations to a real etcd, every answer compared',
+    needs: ['rust', 'linker', 'etcd'],
+    commands: [node('tests/run/conformance.mjs', ...COMPARED)],
+    shows: /^passed: (seed .+ comparisons with etcd)/m,
   },
   {
     name: 'doctests',

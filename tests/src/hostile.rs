@@ -198,10 +198,14 @@ impl Image {
         for slot in 0..2 {
             let body = self.page(slot).get(24..META - 8).unwrap_or(&[]);
             let Ok((mut meta, _)) = postcard::take_from_bytes::<Meta>(body) else { continue };
-            let mut root = postcard::from_bytes::<Root>(&meta.root).ok();
+            // What follows says where the leases are.
+            let (mut root, leases) = match postcard::take_from_bytes::<Root>(&meta.root) {
+                Ok((root, leases)) => (Some(root), leases.to_vec()),
+                Err(_) => (None, Vec::new()),
+            };
             edit(&mut meta, &mut root);
             if let Some(Ok(bytes)) = root.as_ref().map(postcard::to_allocvec) {
-                meta.root = bytes;
+                meta.root = [bytes, leases].concat();
             }
             let Ok(mut body) = postcard::to_allocvec(&meta) else { continue };
             body.resize(META - 8 - 24, 0);

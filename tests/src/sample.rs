@@ -83,6 +83,17 @@ pub struct Sample {
     pub undone: Vec<Answers>,
 }
 
+impl Sample {
+    /// The same without the keys' leases, as salvage leaves them.
+    #[must_use]
+    pub fn detached(mut self) -> Self {
+        let answers = self.undone.iter_mut().chain([&mut self.answers]);
+        let found = answers.flat_map(|answers| answers.contents.iter_mut().flatten());
+        found.chain(self.history.values_mut()).for_each(|found| found.lease = 0);
+        self
+    }
+}
+
 fn lease(number: u64) -> LeaseId {
     LeaseId::new(number).expect("a number that a lease can have")
 }

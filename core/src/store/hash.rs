@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::keys::KeyBounds;
 use crate::records::{Body, Record, with_contents};
 use crate::revision::{Position, Revision};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// CRC-32C, as etcd takes it (`server/storage/mvcc/hash.go`).
@@ -71,7 +72,7 @@ impl<S: Storage> Store<S> {
             let is_tombstone = record.body.generation(main).is_none();
             let counts = !matches!(record.body, Body::System(_))
                 && main <= revision
-                && (main > compacted || kept.has(record.position))
+                && (main > compacted || sabotaged!(DeadHashed) || kept.has(record.position))
                 && !(is_tombstone && main == compacted);
             if counts { self.hash_record(record, &mut digest, &mut encoded) } else { Ok(()) }
         })?;

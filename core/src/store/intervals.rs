@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::txn_types::Op;
 use crate::error::{Error, Result};
 use crate::keys::Keys;
+use crate::sabotage::sabotaged;
 
 /// What a branch changes.
 #[derive(Default)]
@@ -46,6 +47,9 @@ fn changes(branch: &[Op]) -> Result<Changes<'_>> {
     }));
     for op in branch {
         let Op::Txn(nested) = op else { continue };
+        if sabotaged!(NestedDuplicatesAllowed) {
+            continue;
+        }
         let then = changes(&nested.then)?;
         let otherwise = changes(&nested.otherwise)?;
         then.puts.iter().try_for_each(|key| all.put(key, &BTreeSet::new()))?;

@@ -11,6 +11,7 @@ use crate::lease::{LeaseId, LeaseStatus, Renewal, ttl_seconds};
 use crate::limits::MAX_LEASE_SECONDS;
 use crate::records::SystemRecord;
 use crate::revision::Revision;
+use crate::sabotage::sabotaged;
 use crate::scheduler::Time;
 use crate::storage::Storage;
 
@@ -58,9 +59,14 @@ impl<S: Storage> Store<S> {
     /// [`Error::LeaseTtlTooLarge`], [`Error::NoSpace`] with nothing changed; [`Error::Storage`] if the storage fails, after
     /// which the store refuses to write.
     pub fn grant_lease(&mut self, ttl: Duration) -> Result<Lease> {
+        self.grant_lease_as(self.new_lease_id(), ttl)
+    }
+
+    /// A number that no lease has.
+    pub(super) fn new_lease_id(&self) -> LeaseId {
         let last = self.records.last();
         let mut salt = 0u64;
-        let id = loop {
+        loop {
             let seed =
                 [last.main.to_le_bytes(), u64::from(last.sub).to_le_bytes(), salt.to_le_bytes()].concat();
             let number = checksum(self.pager.pages().store_id(), 0, &seed) & LARGEST_GIVEN;
@@ -68,8 +74,7 @@ impl<S: Storage> Store<S> {
                 Some(id) if !self.leases.has(id) => break id,
                 Some(_) | None => salt += 1,
             }
-        };
-        self.grant_lease_as(id, ttl)
+        }
     }
 
     /// The same with a number of the caller's choice.
@@ -77,6 +82,10 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// As [`Store::grant_lease`], and [`Error::LeaseExists`].
     pub fn grant_lease_as(&mut self, id: LeaseId, ttl: Duration) -> Result<Lease> {
+        self.grant_with(self.options.durability, id, ttl)
+    }
+
+    pub(super) fn grant_with(&mut self, durability: Durability, id: LeaseId, ttl: Duration) -> Result<Lease> {
         let seconds = ttl_seconds(ttl);
         if seconds > MAX_LEASE_SECONDS {
             return Err(Error::LeaseTtlTooLarge { seconds, limit: MAX_LEASE_SECONDS });
@@ -89,7 +98,7 @@ impl<S: Storage> Store<S> {
         self.append_system(SystemRecord::LeaseGranted { id: id.get(), seconds })?;
         let ttl = Duration::from_secs(seconds);
         self.leases.grant(id, seconds, ttl);
-        self.settle(self.options.durability)?;
+        self.settle(durability)?;
         Ok(Lease { id, ttl, revision: self.revision() })
     }
 
@@ -102,7 +111,7 @@ impl<S: Storage> Store<S> {
         self.revoke_with(self.options.durability, id)
     }
 
-    fn revoke_with(&mut self, durability: Durability, id: LeaseId) -> Result<Revoked> {
+    pub(super) fn revoke_with(&mut self, durability: Durability, id: LeaseId) -> Result<Revoked> {
         if !self.leases.has(id) {
             return Err(Error::LeaseNotFound { lease: id.get() });
         }
@@ -112,6 +121,9 @@ impl<S: Storage> Store<S> {
         let ready = self.noting_failure(ready)?;
         let deleted = ready.len() as u64;
         ready.into_iter().for_each(|change| self.make(change, &mut writing));
+        if sabotaged!(RevocationSplit) {
+            self.end_write(writing, Durability::Strict)?;
+        }
         // Behind the deletes, in the same commit: after a crash either all of it has happened or nothing.
         self.append_system(SystemRecord::LeaseRevoked { id: id.get() })?;
         self.leases.remove(id);
@@ -128,15 +140,19 @@ impl<S: Storage> Store<S> {
     /// [`Error::LeaseNotFound`] for one that has ended; [`Error::Storage`] if the storage fails, after which the store refuses to
     /// write.
     pub fn keep_alive(&mut self, id: LeaseId) -> Result<Duration> {
+        self.renew_with(self.options.durability, id)
+    }
+
+    pub(super) fn renew_with(&mut self, durability: Durability, id: LeaseId) -> Result<Duration> {
         if !self.leases.has(id) {
             return Err(Error::LeaseNotFound { lease: id.get() });
         }
         self.writable()?;
         let renewed = self.leases.renew(id);
         let Some((seconds, renewal)) = renewed else { return Err(Error::LeaseNotFound { lease: id.get() }) };
-        if renewal == Renewal::ToBeWritten {
+        if renewal == Renewal::ToBeWritten && !sabotaged!(RenewalForgotten) {
             self.append_system(SystemRecord::LeaseRenewed { id: id.get() })?;
-            self.settle(self.options.durability)?;
+            self.settle(durability)?;
         }
         Ok(Duration::from_secs(seconds))
     }

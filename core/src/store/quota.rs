@@ -5,6 +5,7 @@ use super::put::PutView;
 use super::txn_types::{Op, Transaction};
 use crate::error::{Error, Result};
 use crate::limits::{LEASE_BYTES, PUT_OVERHEAD_BYTES};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 impl<S: Storage> Store<S> {
@@ -60,8 +61,8 @@ impl<S: Storage> Store<S> {
         let cost = |branch: &[Op]| {
             let costs = branch.iter().map(|op| match op {
                 Op::Put(put) => Self::put_cost(&put.view()),
-                Op::Txn(nested) => Self::txn_cost(nested),
-                Op::Delete(_) | Op::Read(_) => 0,
+                Op::Txn(nested) if !sabotaged!(NestedPutsCostNothing) => Self::txn_cost(nested),
+                Op::Txn(_) | Op::Delete(_) | Op::Read(_) => 0,
             });
             costs.sum::<u64>()
         };

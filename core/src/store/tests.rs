@@ -222,3 +222,24 @@ fn a_crash_that_undoes_the_growth_but_not_the_commit_is_no_damage() {
         }
     }
 }
+
+#[test]
+fn leases_are_durable_as_their_writer_says() {
+    let mut store = Store::open(MemoryStorage::new(), options(Durability::Strict)).unwrap();
+    let leases_after_a_crash = |store: &Store<MemoryStorage>| {
+        open(MemoryStorage::from_bytes(&store.pager.pages().storage().to_bytes())).leases()
+    };
+    let strict = store.grant_lease(Duration::from_secs(60)).unwrap().id;
+    let relaxed = store.with_durability(Durability::Relaxed).grant_lease(Duration::from_secs(60)).unwrap().id;
+    assert_eq!(leases_after_a_crash(&store), [strict]);
+    assert_eq!(
+        store.with_durability(Durability::Relaxed).keep_alive(relaxed).unwrap(),
+        Duration::from_secs(60)
+    );
+    store.flush().unwrap();
+    assert_eq!(leases_after_a_crash(&store), store.leases());
+    store.with_durability(Durability::Relaxed).revoke_lease(strict).unwrap();
+    assert_eq!(leases_after_a_crash(&store).len(), 2);
+    let again = store.with_durability(Durability::Strict).grant_lease_as(strict, Duration::ZERO).unwrap();
+    assert_eq!((again.ttl, leases_after_a_crash(&store).len()), (Duration::from_secs(2), 2));
+}

@@ -161,7 +161,10 @@ impl<S: Storage> Store<S> {
     fn check_op(&self, op: &Op) -> Result<()> {
         match op {
             Op::Read(read) => self.reader().check(read.revision).map(|_| ()),
-            Op::Put(put) => self.check_lease(&put.view()),
+            Op::Put(put) => {
+                self.check_lease(&put.view())?;
+                self.check_kept(&put.view())
+            }
             Op::Delete(_) | Op::Txn(_) => Ok(()),
         }
     }

@@ -17,6 +17,7 @@ use crate::limits::{WATCH_BATCH_BYTES, WATCH_BATCH_EVENTS, WATCH_SCAN_RECORDS};
 use crate::pager::Page;
 use crate::records::{Body, Parts, Record, stored, with_key};
 use crate::revision::{Position, Revision};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 use crate::watch::{EventKind, State, Told, Wants};
 
@@ -173,10 +174,11 @@ impl<'a> Batch<'a> {
         if self.events.is_empty() {
             return true;
         }
-        if main == self.last {
+        if main == self.last && !sabotaged!(RevisionTornApart) {
             return self.wants.fragment_bytes.is_none_or(|most| self.bytes < most);
         }
-        self.events.len() < WATCH_BATCH_EVENTS && self.bytes < WATCH_BATCH_BYTES
+        let most = if sabotaged!(RevisionTornApart) { 2 } else { WATCH_BATCH_EVENTS };
+        self.events.len() < most && self.bytes < WATCH_BATCH_BYTES
     }
 
     fn push(&mut self, event: Event) {
@@ -245,7 +247,8 @@ impl<S: Storage> Store<S> {
             State::Behind(position) => Some(position.main),
             State::Lost(main) => Some(*main),
         };
-        if let Some(error) = first.and_then(|first| self.check_watchable(first).err()) {
+        let lost = first.and_then(|first| self.check_watchable(first).err());
+        if let Some(error) = lost.filter(|_| !sabotaged!(WatcherLossHidden)) {
             self.watchers.told(id, Told::UpTo(State::Lost(first.unwrap_or(0))));
             return Err(error);
         }
@@ -284,7 +287,15 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`Error::WatchNotFound`].
     pub fn progress(&self, watcher: &Watcher) -> Result<Option<Revision>> {
-        let found = self.watchers.get(watcher.id).ok_or(Error::WatchNotFound { watcher: watcher.id })?;
+        self.progress_id(watcher.id)
+    }
+
+    /// As [`Store::progress`], for who knows only a watcher's number.
+    ///
+    /// # Errors
+    /// As [`Store::progress`].
+    pub fn progress_id(&self, id: u64) -> Result<Option<Revision>> {
+        let found = self.watchers.get(id).ok_or(Error::WatchNotFound { watcher: id })?;
         let is_told = matches!(&found.state, State::Listed(positions) if positions.is_empty());
         let visible = self.watchable_revision();
         Ok((is_told && visible + 1 >= found.wants.first).then(|| Revision::new(visible)))
@@ -309,6 +320,7 @@ impl<S: Storage> Store<S> {
     /// The newest revision that watchers are told of.
     fn watchable_revision(&self) -> u64 {
         match self.options.durability {
+            Durability::Strict if sabotaged!(WatcherToldTooEarly) => self.revision,
             Durability::Strict => self.durable_revision,
             Durability::Relaxed => self.revision,
         }
@@ -406,7 +418,7 @@ impl<S: Storage> Store<S> {
             return Ok(Previous::Nothing);
         }
         if self.compacted.is_some_and(|compacted| main <= compacted) {
-            return Ok(Previous::Compacted);
+            return Ok(if sabotaged!(PreviousMissing) { Previous::Nothing } else { Previous::Compacted });
         }
         let Some(position) = self.index.get(entry.key(), main - 1) else { return Ok(Previous::Nothing) };
         self.reader().entry(position, None, Parts::KeyAndValue).map(Previous::Entry)

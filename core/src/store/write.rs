@@ -69,6 +69,7 @@ impl<S: Storage> Store<S> {
         self.check_value(put.value.unwrap_or(&[]))?;
         self.check_quota(Self::put_cost(&put))?;
         self.check_lease(&put)?;
+        self.check_kept(&put)?;
         let mut writing = self.begin_write()?;
         let (change, previous) = self.ready_put(put)?;
         self.make(change, &mut writing);
@@ -125,6 +126,16 @@ impl<S: Storage> Store<S> {
     }
 
     /// # Errors
+    /// [`Error::KeyNotFound`] if a put is to keep something of a key that does not exist.
+    pub(super) fn check_kept(&self, put: &PutView<'_>) -> Result<()> {
+        let keeps = put.value.is_none() || put.lease == Lease::Kept;
+        if keeps && self.index.get(put.key, self.revision).is_none() {
+            return Err(Error::KeyNotFound { key: put.key.to_vec() });
+        }
+        Ok(())
+    }
+
+    /// # Errors
     /// [`Error::WritesRefused`], [`Error::RevisionsExhausted`].
     pub(super) fn begin_write(&self) -> Result<Writing> {
         self.writable()?;
@@ -137,14 +148,10 @@ impl<S: Storage> Store<S> {
     /// Finds out what a put writes, and makes room for it.
     ///
     /// # Errors
-    /// [`Error::KeyNotFound`], [`Error::Corrupt`] if what it needs can't be read, [`Error::Storage`] if there is no room; nothing
+    /// [`Error::Corrupt`] if what it needs can't be read, [`Error::Storage`] if there is no room; nothing
     /// has changed then.
     pub(super) fn ready_put<'a>(&mut self, put: PutView<'a>) -> Result<ReadyPut<'a>> {
         let current = if put.is_blind() { None } else { self.reader().get(put.key, self.revision)? };
-        let keeps = put.value.is_none() || put.lease == Lease::Kept;
-        if keeps && current.is_none() {
-            return Err(Error::KeyNotFound { key: put.key.to_vec() });
-        }
         let value = match (put.value, &current) {
             (Some(value), _) => Cow::Borrowed(value),
             (None, current) => {

@@ -1,5 +1,8 @@
 //! Writing with a durability of one's own choice.
 
+use core::time::Duration;
+
+use super::leases::{Lease, Revoked};
 use super::options::Durability;
 use super::put::{Delete, Put, PutView};
 use super::txn::Txn;
@@ -8,6 +11,7 @@ use super::write::{Deleted, Written};
 use super::{Options, Store};
 use crate::error::Result;
 use crate::keys::Keys;
+use crate::lease::LeaseId;
 use crate::storage::Storage;
 
 /// A store whose writes are made durable as the caller says, whatever its options say. See
@@ -140,6 +144,38 @@ impl<'a, S: Storage> Writer<'a, S> {
     /// As [`Store::commit`].
     pub fn commit(self, transaction: &Transaction) -> Result<TxnOutcome> {
         self.store.commit_with(self.durability, transaction)
+    }
+
+    /// As [`Store::grant_lease`].
+    ///
+    /// # Errors
+    /// As [`Store::grant_lease`].
+    pub fn grant_lease(self, ttl: Duration) -> Result<Lease> {
+        self.store.grant_with(self.durability, self.store.new_lease_id(), ttl)
+    }
+
+    /// As [`Store::grant_lease_as`].
+    ///
+    /// # Errors
+    /// As [`Store::grant_lease_as`].
+    pub fn grant_lease_as(self, id: LeaseId, ttl: Duration) -> Result<Lease> {
+        self.store.grant_with(self.durability, id, ttl)
+    }
+
+    /// As [`Store::revoke_lease`].
+    ///
+    /// # Errors
+    /// As [`Store::revoke_lease`].
+    pub fn revoke_lease(self, id: LeaseId) -> Result<Revoked> {
+        self.store.revoke_with(self.durability, id)
+    }
+
+    /// As [`Store::keep_alive`].
+    ///
+    /// # Errors
+    /// As [`Store::keep_alive`].
+    pub fn keep_alive(self, id: LeaseId) -> Result<Duration> {
+        self.store.renew_with(self.durability, id)
     }
 
     /// As [`Store::txn`].

@@ -7,6 +7,7 @@ use super::EventKind;
 use crate::keys::Keys;
 use crate::limits::MAX_WATCH_LIST;
 use crate::revision::Position;
+use crate::sabotage::sabotaged;
 use crate::scheduler::Time;
 
 /// What a watcher wants to be told, besides which keys.
@@ -80,11 +81,16 @@ impl Watcher {
 
     /// Notes a change of one of its keys. Answers whether that gives it something to be told.
     pub(super) fn note(&mut self, position: Position, kind: EventKind) -> bool {
-        if position.main < self.wants.first || !self.wants.wants(kind) {
+        let is_early = position.main < self.wants.first && !sabotaged!(FutureWatcherToldOfThePast);
+        if is_early || !self.wants.wants(kind) {
             return false;
         }
         if let State::Listed(positions) = &mut self.state {
             match positions.front().copied() {
+                Some(_) if positions.len() >= MAX_WATCH_LIST && sabotaged!(WatchListForgetful) => {
+                    positions.pop_front();
+                    positions.push_back(position);
+                }
                 Some(first) if positions.len() >= MAX_WATCH_LIST => self.state = State::Behind(first),
                 Some(_) | None => positions.push_back(position),
             }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +16,21 @@ export function freshFolder(t) {
   const folder = mkdtempSync(join(tmpdir(), 'palimpsest-kv-test-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** Keeps the test's process alive until the test ends, as a program's other work would: a store's own timers don't. */
+export function staysAlive(t) {
+  const timer = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(timer))
+}
+
+/** Counts how often methods of the engine are called, from now to the test's end. */
+export function countCalls(t, ...names) {
+  const require = createRequire(import.meta.url)
+  const { Engine } = require(join(dirname(require.resolve('palimpsest-kv')), 'engine', 'palimpsest.js'))
+  for (const name of names) t.mock.method(Engine.prototype, name)
+  const count = name => ({ enumerable: true, get: () => Engine.prototype[name].mock.callCount() })
+  return Object.create(Object.prototype, Object.fromEntries(names.map(name => [name, count(name)])))
 }
 
 /** Everything there is, as `[key, value]`. */

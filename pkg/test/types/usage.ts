@@ -8,6 +8,8 @@ import {
   put,
   type Store,
   type SyncStorage,
+  type Watch,
+  type WatchEvent,
 } from 'palimpsest-kv'
 
 export async function use(storage: SyncStorage): Promise<string | undefined> {
@@ -63,4 +65,49 @@ export async function use(storage: SyncStorage): Promise<string | undefined> {
   }
   void [now, raw, parsed, count, finished, key, keys, deleted]
   return then
+}
+
+export async function useModel(db: Store, revision: number): Promise<void> {
+  const { id }: { id: number } = await db.grantLease(60_000)
+  const { previous } = await db.put('leased', 'x', { lease: id, previous: true })
+  const before: string | undefined = previous?.value
+  await db.put('leased', undefined, { keepValue: true, keepLease: true })
+  const taken: Entry<'bytes'>[] | undefined = (
+    await db.delete({ prefix: 'l' }, { previous: true, values: 'bytes' })
+  ).previous
+  const left: number | undefined = (await db.lease(id))?.remaining
+  const attached: string[] = await db.leaseKeys(id)
+  const nested = await db
+    .txn()
+    .then(
+      db
+        .txn()
+        .if(compare('a').lease.equals(0))
+        .then(put('n', 'x', { previous: true })),
+      get({ all: true }, { keysOnly: true, sort: { by: 'version', order: 'descending' } }),
+    )
+    .commit()
+  for (const result of nested.results) {
+    if (result.type === 'txn') void result.results.length
+    if (result.type === 'keys') void result.entries.map(({ key, lease }) => key + (lease ?? 0))
+    if (result.type === 'put') void result.previous?.value.length
+  }
+  const page = await db.range({ sort: { by: 'value' }, minModRevision: 3, withCount: true }).collect()
+  const total: number | undefined = page.count
+  for await (const entry of db.range({ keysOnly: true })) void entry.key.length
+  const watch: Watch<'json'> = db.watch('a', { from: 2, previous: true, progress: 1000, values: 'json' })
+  for await (const { events, revision } of watch) {
+    for (const event of events) {
+      if (event.type === 'put') void [event.value, event.lease?.toFixed()]
+      else void event.value
+      if (event.previous !== 'compacted') void event.previous?.value
+    }
+    if (revision > 5) break
+  }
+  const said: WatchEvent[] = []
+  for await (const { events } of db.watch({ all: true }, { puts: false })) said.push(...events)
+  await db.setAutoCompaction({ periodic: 3_600_000 })
+  await db.setQuota(undefined)
+  const { hash }: { hash: number } = await db.hashKv(revision)
+  void [before, taken, left, attached, total, hash]
 }

@@ -22,5 +22,21 @@ export async function misuse(): Promise<void> {
   await open({ storage: 'memory', values: 'xml' })
   // @ts-expect-error: JSON's values must be looked at first
   const length: number = (await db.get('a', { values: 'json' })).length
+  // @ts-expect-error: without a value it must be said that the old one is kept
+  await db.put('a', undefined, { keepValue: false })
+  // @ts-expect-error: there is nothing by which to sort
+  db.range({ sort: { by: 'size' } })
+  for await (const entry of db.range({ keysOnly: true })) {
+    // @ts-expect-error: values were left out
+    void entry.value
+  }
+  for await (const { events } of db.watch('a', { previous: true })) {
+    // @ts-expect-error: what was there before may be compacted, or nothing
+    void events[0]?.previous.value
+  }
+  // @ts-expect-error: a policy is one of the two
+  await db.setAutoCompaction({ hours: 5 })
+  // @ts-expect-error: a lease's number is a number
+  await db.keepAlive('7')
   void [text, length]
 }

@@ -116,14 +116,14 @@ fn check_saved(sample: &Sample, (report, page): (&Salvaged, usize), new: &Faulty
 
 #[test]
 fn what_is_outside_of_another_page_is_saved() {
-    for sample in [closed(), left()] {
+    for sample in [closed(), left()].map(Sample::detached) {
         with_other_pages(&sample, |bytes, page, what| check(&sample, (bytes, page), what));
     }
 }
 
 #[test]
 fn what_is_outside_of_a_changed_byte_is_saved() {
-    for sample in [closed(), left()] {
+    for sample in [closed(), left()].map(Sample::detached) {
         let mut damaged = sample.bytes.clone();
         for at in (0..damaged.len()).step_by(13) {
             damaged[at] ^= 0x10;
@@ -135,7 +135,7 @@ fn what_is_outside_of_a_changed_byte_is_saved() {
 
 #[test]
 fn what_is_before_the_end_of_a_cut_off_store_is_saved() {
-    for sample in [closed(), left()] {
+    for sample in [closed(), left()].map(Sample::detached) {
         for len in 1..sample.bytes.len() / PAGE_BYTES {
             let (disk, new) =
                 (FaultyStorage::from_bytes(&sample.bytes[..len * PAGE_BYTES]), FaultyStorage::new());
@@ -185,7 +185,7 @@ impl Storage for BadSector {
 
 #[test]
 fn what_is_outside_of_a_page_that_can_not_be_read_is_saved() {
-    for sample in [closed(), left()] {
+    for sample in [closed(), left()].map(Sample::detached) {
         for page in 0..sample.bytes.len() / PAGE_BYTES {
             let what = format!("page {page} can't be read");
             let disk = BadSector(FaultyStorage::from_bytes(&sample.bytes), page);

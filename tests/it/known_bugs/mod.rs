@@ -222,3 +222,62 @@ fn a_compaction_that_was_interrupted_goes_on() {
 fn a_range_ends_with_its_first_error() {
     check(Sabotage::RangeGoesOnAfterError, scenarios::a_read_that_fails_within_a_range);
 }
+
+/// etcd#15919: the hash of a history depended on whether compaction had done its work.
+#[test]
+fn a_hash_does_not_depend_on_background_work() {
+    check_simulated(Sabotage::DeadHashed);
+}
+
+/// A lease is revoked with its keys, or not at all: else a crash leaves a lease whose keys are gone.
+#[test]
+fn a_revocation_is_whole() {
+    check(Sabotage::RevocationSplit, scenarios::a_revocation_that_a_crash_interrupts);
+}
+
+/// etcd#9395 and #9888: a restart gave each lease its whole time once more. A crash neither gives nor takes any.
+#[test]
+fn leases_and_their_times_outlive_the_process() {
+    check_simulated(Sabotage::LeasesNotCheckpointed);
+    check_simulated(Sabotage::LeaseTimeForgotten);
+    check(Sabotage::RenewalForgotten, scenarios::a_renewal_before_a_crash);
+    check_simulated(Sabotage::LeaseOrderIgnored);
+}
+
+/// A watcher that was told of what a crash then undid is at a revision that there will be once more, with other content.
+#[test]
+fn a_watcher_knows_nothing_that_a_crash_can_undo() {
+    check_simulated(Sabotage::WatcherToldTooEarly);
+}
+
+/// etcd#17529: a watcher that did not keep up lost events.
+#[test]
+fn a_slow_watcher_misses_nothing() {
+    check(Sabotage::WatchListForgetful, scenarios::a_watcher_that_does_not_keep_up);
+}
+
+/// etcd#20221: a watcher of a future revision was told of earlier events.
+#[test]
+fn a_watcher_of_the_future_is_not_told_of_the_past() {
+    check(Sabotage::FutureWatcherToldOfThePast, scenarios::watchers_at_the_edges);
+}
+
+/// etcd#10681: what was there before an event was silently missing when compaction had removed it. A watcher that has lost events is told so.
+#[test]
+fn a_watcher_is_told_what_compaction_took() {
+    check_simulated(Sabotage::WatcherLossHidden);
+    check(Sabotage::PreviousMissing, scenarios::watchers_at_the_edges);
+}
+
+/// Events of one revision come together.
+#[test]
+fn a_revision_is_told_whole() {
+    check(Sabotage::RevisionTornApart, scenarios::watchers_at_the_edges);
+}
+
+/// etcd#22139: puts in nested transactions passed the quota.
+#[test]
+fn nested_transactions_are_checked_as_others() {
+    check(Sabotage::NestedPutsCostNothing, scenarios::watchers_at_the_edges);
+    check_simulated(Sabotage::NestedDuplicatesAllowed);
+}

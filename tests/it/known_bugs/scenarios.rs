@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Durability, Entry, Error, Keys, Next, Options, Store};
+use palimpsest_kv::{Budget, Durability, Entry, Error, Keys, Next, Options, Put, Store, Watched};
 use palimpsest_kv_tests::faulty::{Fault, FaultyStorage, Lasting, Operation};
 use palimpsest_kv_tests::hostile::Image;
 use palimpsest_kv_tests::rng::Rng;
+use palimpsest_kv_tests::script::check_roomy;
 use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
 
 const PAGE_BYTES: usize = 512;
@@ -272,4 +273,73 @@ pub(super) fn a_read_that_fails_within_a_range() {
         medium.heal();
     }
     assert!(failures > 10, "{failures} ranges have failed");
+}
+
+/// A watcher is asked only after many more changes than its list holds.
+pub(super) fn a_watcher_that_does_not_keep_up() {
+    let options = Options { durability: Durability::Relaxed, ..Options::default() };
+    let mut store = Store::open(FaultyStorage::new(), options).unwrap();
+    let watcher = store.watch("key").start().unwrap();
+    (0..700).for_each(|_| _ = store.put("key", "value").unwrap());
+    let mut told = Vec::new();
+    while let Watched::Batch(batch) = store.poll(&watcher).unwrap() {
+        told.extend(batch.events.iter().map(|event| event.entry.mod_revision().get()));
+    }
+    assert!(told.into_iter().eq(2..=701), "all changes, each once and in order");
+}
+
+/// A script whose answers are etcd's as it is now.
+pub(super) fn watchers_at_the_edges() {
+    check_roomy(
+        "
+        put a 1                          => revision 2
+        put a 2                          => revision 3
+        compact 3                        => compacted 3
+        watch past a from 3 previous     => watching
+        poll past                        => a=2(2,3,2)<compacted>; up to 3
+        watch future a from 5            => watching
+        put a 3                          => revision 4
+        poll future                      => idle
+        watch whole *                    => watching
+        txn then put a 4; put b 4; put c 4 => then put, put, put; revision 5
+        poll future                      => a=4(2,5,4); up to 5
+        poll whole                       => a=4(2,5,4) b=4(5,5,1) c=4(5,5,1); up to 5
+        quota 1                          => set
+        txn then { then put a 5 }        => NO_SPACE
+        ",
+    );
+}
+
+/// The power goes at any change that a revocation makes: lease and key are both there, or neither is.
+pub(super) fn a_revocation_that_a_crash_interrupts() {
+    let medium = FaultyStorage::new();
+    let mut store = open(&medium);
+    let lease = store.grant_lease(Duration::from_secs(60)).unwrap().id;
+    store.put_with(&Put::new("key", "value").lease(lease)).unwrap();
+    let mut moment = medium.record();
+    store.revoke_lease(lease).unwrap();
+    for event in medium.recorded() {
+        moment.pass(&event);
+        let left = open(&FaultyStorage::from_image(moment.durable.clone()));
+        let (leases, keys) = (left.leases().len(), contents(&left).unwrap().len());
+        assert_eq!(leases, keys, "a lease without its key, or a key without its lease");
+    }
+}
+
+/// A lease that has lost time to a checkpoint is renewed, and then the power goes.
+pub(super) fn a_renewal_before_a_crash() {
+    let medium = FaultyStorage::new();
+    let mut store = open(&medium);
+    let lease = store.grant_lease(Duration::from_secs(60)).unwrap().id;
+    let clock = SimClock::ticking(1);
+    run_until_idle(&mut store, &clock, Budget::millis(1));
+    clock.advance(50_000_000);
+    run_until_idle(&mut store, &clock, Budget::millis(1));
+    store.close().unwrap();
+    let mut store = open(&medium);
+    let remaining = |store: &Store<FaultyStorage>| store.lease(lease, clock.peek()).unwrap().remaining;
+    assert!(remaining(&store) <= Duration::from_secs(10));
+    store.keep_alive(lease).unwrap();
+    let after = open(&medium.without_power(&mut Rng::new(1)));
+    assert_eq!(remaining(&after), Duration::from_secs(60));
 }

@@ -9,7 +9,7 @@ use super::Checked;
 use super::compare::agree;
 use crate::action::Action;
 use crate::medium::Medium;
-use crate::model::{Ends, Granted};
+use crate::model::{Ends, Expected, Granted};
 use crate::sim::is_at_rest;
 
 /// The largest number that a store chooses itself.
@@ -61,7 +61,11 @@ impl<M: Medium> Checked<M> {
         }
     }
 
-    fn grant(&mut self, id: Option<u64>, millis: u64) {
+    /// For how many seconds a lease is granted.
+    ///
+    /// # Errors
+    /// What it must be refused with.
+    pub(super) fn grantable(&self, id: Option<u64>, millis: u64) -> Expected<u64> {
         let seconds = millis.div_ceil(1_000).max(SECONDS.0);
         let mut errors: Vec<Error> = self.model.no_space_for_a_lease().into_iter().collect();
         if seconds > SECONDS.1 {
@@ -70,6 +74,11 @@ impl<M: Medium> Checked<M> {
         if let Some(id) = id.filter(|id| self.model.leases().get(*id).is_ok()) {
             errors.push(Error::LeaseExists { lease: id });
         }
+        if errors.is_empty() { Ok(seconds) } else { Err(errors) }
+    }
+
+    fn grant(&mut self, id: Option<u64>, millis: u64) {
+        let expected = self.grantable(id, millis);
         let ttl = Duration::from_millis(millis);
         let answer = match id {
             Some(id) => self.store().grant_lease_as(lease_id(id), ttl),
@@ -78,9 +87,10 @@ impl<M: Medium> Checked<M> {
         self.compare_alarm(answer.as_ref().err());
         let given = answer.as_ref().map_or(1, |lease| lease.id.get());
         let answer = answer.map(|lease| (lease.id.get(), lease.ttl.as_secs(), lease.revision.get()));
-        if !errors.is_empty() {
-            return agree(answer, Err(errors));
-        }
+        let seconds = match expected {
+            Ok(seconds) => seconds,
+            Err(errors) => return agree(answer, Err(errors)),
+        };
         assert!(id.is_some() || given <= LARGEST_CHOSEN, "{given} is not exact in JavaScript");
         assert!(self.model.leases().get(given).is_err(), "the number {given} was given before");
         let revision = self.model.revision();

@@ -1,5 +1,7 @@
 //! A store whose medium fails or loses power, beside its model.
 
+use std::time::Duration;
+
 use palimpsest_kv::{Delete, Error, Put, Revision, Transaction};
 
 use super::Checked;
@@ -14,6 +16,10 @@ impl<M: Medium> Checked<M> {
     /// Does the action to both without comparing: the medium breaks in the middle, so that the store may have done it or not.
     fn attempt(&mut self, action: &Action) -> Result<(), Error> {
         self.note_space();
+        let grantable = match action {
+            Action::Grant(id, millis) => self.grantable(*id, *millis),
+            _ => Err(Vec::new()),
+        };
         let model = &mut self.model;
         let store = self.store.as_mut().expect("the store is open");
         match action {
@@ -33,6 +39,14 @@ impl<M: Medium> Checked<M> {
             Action::Compact(revision) => {
                 let expected = model.compact(*revision);
                 store.compact(*revision).map(drop).or_else(|error| refused(error, expected))
+            }
+            Action::Grant(Some(id), millis) => {
+                if let Ok(seconds) = grantable {
+                    let revision = model.revision();
+                    model.leases_mut().grant(*id, (seconds, revision));
+                }
+                let answer = store.grant_lease_as(lease_id(*id), Duration::from_millis(*millis));
+                answer.map(drop).or_else(|error| refused(error, grantable))
             }
             Action::Revoke(id) => {
                 let expected = model.revoke(*id);
@@ -86,8 +100,8 @@ impl<M: Medium> Checked<M> {
         self.verify(&mut Rng::new(seed));
     }
 
-    /// What was durable stays readable when the medium fails to take more, the newest revision is whole, and nothing is written any more. A write that failed to read
-    /// what it was to tell, before it changed anything, breaks nothing.
+    /// What was durable stays readable when the medium fails to take more, the newest revision is whole, and nothing is written any more. A
+    /// write that failed to read what it was to tell, before it changed anything, breaks nothing.
     fn compare_reads_of_a_broken_store(&mut self, error: &Error) {
         let durable = self.store().durable_revision().get();
         if self.model.readable(Some(durable)).is_ok() {

@@ -202,7 +202,7 @@ impl Swarm {
 
     /// What is interrupted, and after how many changes.
     fn interrupted(&self, rng: &mut Rng, model: &Model) -> (Box<Action>, u64) {
-        let action = match rng.below(11) {
+        let action = match rng.below(12) {
             0..2 => Action::Put(self.putting(rng, model)),
             2 => Action::Delete(self.deleting(rng)),
             3 => Action::Compact(compact_revision(rng, model)),
@@ -211,6 +211,7 @@ impl Swarm {
             6 => Action::Commit(self.transaction(rng, model)),
             7 => Action::Revoke(lasting::lease(rng, model)),
             8 => Action::KeepAlive(lasting::lease(rng, model)),
+            9 => Action::Grant(Some(lasting::lease(rng, model)), 10_000),
             _ => Action::RunUntilIdle,
         };
         let changes = rng.one_of(&[2, 8, 40]);

@@ -1,0 +1,154 @@
+import { Block } from './entries.js'
+import type { PalimpsestError } from './errors.js'
+import { type Codecs, codecsOf } from './options.js'
+import type * as t from './types.js'
+import type { Watches } from './watches.js'
+
+type Answer<V extends t.ValueCodec, K extends t.KeyCodec> = IteratorResult<t.WatchBatch<V, K>, undefined>
+
+/** A call of `next` that has not been answered. */
+interface Asking<V extends t.ValueCodec, K extends t.KeyCodec> {
+  readonly resolve: (answer: Answer<V, K>) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** What a watch is asked to do. */
+export interface WatchPlan<V extends t.ValueCodec, K extends t.KeyCodec> {
+  /** The keys, packed. */
+  readonly keys: Uint8Array
+  readonly options: t.WatchOptions<V, K>
+  /** The store's codecs. */
+  readonly codecs: Codecs
+  /** The store's newest revision. */
+  readonly revision: number
+}
+
+const DONE = { done: true, value: undefined } as const
+
+/**
+ * A watch in a store whose engine runs in this thread.
+ *
+ * Invariant: `#id` is there exactly while the engine has a watcher for it. Without it, nobody is asking, and `#failure` is what the next
+ * call rejects with, once.
+ */
+export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyCodec = t.KeyCodec>
+  implements Omit<t.Watch<V, K>, typeof Symbol.asyncDispose>
+{
+  readonly #watches: Watches
+  readonly #codecs: Codecs<V, K>
+  readonly #signal: t.AbortSignalLike | undefined
+  readonly #tellsProgress: boolean
+  #id: number | undefined
+  #told: number
+  #asking: Asking<V, K>[] = []
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(watches: Watches, { keys, options, codecs, revision }: WatchPlan<V, K>) {
+    const { from = 0, previous, puts, deletes, progress, signal } = options
+    this.#watches = watches
+    this.#codecs = codecsOf<V, K>(options, codecs)
+    this.#signal = signal
+    this.#tellsProgress = progress !== undefined
+    this.#told = from === 0 ? revision : from - 1
+    if (signal?.aborted) {
+      this.#failure = { error: signal.reason }
+      return
+    }
+    try {
+      this.#id = watches.start(this as unknown as EngineWatch, keys, {
+        from,
+        previous,
+        puts,
+        deletes,
+        progress,
+      })
+    } catch (error) {
+      // What is wrong with the call is said at once. How far the store is compacted the caller could not know.
+      if ((error as PalimpsestError).code !== 'COMPACTED') throw error
+      this.#failure = { error }
+      return
+    }
+    signal?.addEventListener('abort', this.#abort)
+  }
+
+  get revision(): number {
+    const told = this.#id === undefined ? undefined : this.#watches.progress(this.#id)
+    if (told !== undefined && told > this.#told) this.#told = told
+    return this.#told
+  }
+
+  next(): Promise<Answer<V, K>> {
+    const failure = this.#failure
+    this.#failure = undefined
+    if (failure !== undefined) return Promise.reject(failure.error)
+    if (this.#id === undefined) return Promise.resolve(DONE)
+    return new Promise((resolve, reject) => {
+      this.#asking.push({ resolve, reject })
+      if (this.#asking.length === 1) this.#watches.ask(this as unknown as EngineWatch)
+    })
+  }
+
+  return(): Promise<Answer<V, K>> {
+    this.#failure = undefined
+    for (const { resolve } of this.#end()) resolve(DONE)
+    return Promise.resolve(DONE)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  /** Ends it: the call that waits, or else the next one, is rejected. */
+  fail(error: unknown): void {
+    if (this.#id === undefined) return
+    const [first, ...others] = this.#end()
+    if (first === undefined) this.#failure = { error }
+    else first.reject(error)
+    for (const { resolve } of others) resolve(DONE)
+  }
+
+  /**
+   * Asks the engine once. Answers `'again'` if it is to be asked once more, its number if it is to wait until there is something to tell,
+   * and nothing if nobody waits for an answer any more.
+   */
+  serve(): 'again' | number | undefined {
+    if (this.#id === undefined) return undefined
+    try {
+      const polled = this.#watches.poll(this.#id)
+      if (polled.state === 'idle') return this.#id
+      if (polled.state === 'batch') this.#answer(polled)
+    } catch (error) {
+      this.fail(error)
+    }
+    return this.#asking.length > 0 ? 'again' : undefined
+  }
+
+  #answer({ revision, events: bytes }: { readonly revision: number; readonly events: Uint8Array }): void {
+    const block = new Block(bytes)
+    const events: t.WatchEvent<V, K>[] = []
+    while (block.hasNext) events.push(block.event(this.#codecs))
+    if (revision > this.#told) this.#told = revision
+    if (this.#tellsProgress) this.#watches.rewind()
+    this.#asking.shift()?.resolve({ done: false, value: { events, revision } })
+  }
+
+  readonly #abort = (): void => this.fail(this.#signal?.reason)
+
+  /** Ends it in the engine. Answers those who wait. */
+  #end(): Asking<V, K>[] {
+    const [id, asking] = [this.#id, this.#asking]
+    this.#id = undefined
+    this.#asking = []
+    this.#signal?.removeEventListener('abort', this.#abort)
+    if (id !== undefined) this.#watches.end(this as unknown as EngineWatch, id)
+    return asking
+  }
+}
+
+if (typeof Symbol.asyncDispose === 'symbol') {
+  Object.defineProperty(EngineWatch.prototype, Symbol.asyncDispose, {
+    value: async function asyncDispose(this: EngineWatch): Promise<void> {
+      await this.return()
+    },
+  })
+}

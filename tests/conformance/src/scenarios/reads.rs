@@ -1,0 +1,263 @@
+//! Reading: ranges, hashes, watchers.
+
+use super::Text;
+
+pub(super) const TEXTS: &[Text] = &[
+    (
+        "empty-store",
+        "an empty store is at revision 1, nothing is compacted, and what changes nothing takes no revision",
+        r#"
+"status"
+{"range":{"key":"a"}}
+{"range":{"key":"\u0000","range_end":"\u0000","revision":1}}
+{"range":{"key":"a","revision":2}}
+{"delete_range":{"key":"a","prev_kv":true}}
+{"delete_range":{"key":"\u0000","range_end":"\u0000"}}
+{"txn":{"failure":[{"put":{"key":"a"}}]}}
+{"hash_kv":{"revision":0}}
+{"hash_kv":{"revision":1}}
+{"hash_kv":{"revision":2}}
+"leases"
+{"compact":{"revision":2}}
+{"compact":{"revision":1}}
+{"compact":{"revision":1}}
+{"range":{"key":"a","revision":1}}
+{"put":{"key":"a","value":"1"}}
+"status"
+"#,
+    ),
+    (
+        "range-intervals",
+        "one key, intervals, the wrong way round, prefixes, from a key on, all",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"a/1","value":"2"}}
+{"put":{"key":"a/ÿ","value":"3"}}
+{"put":{"key":"a0","value":"4"}}
+{"put":{"key":"b","value":"5"}}
+{"put":{"key":"ÿ","value":"6"}}
+{"put":{"key":"ÿÿ","value":"7"}}
+{"put":{"key":"\u0000","value":"8"}}
+{"range":{"key":"a"}}
+{"range":{"key":"c"}}
+{"range":{"key":""}}
+{"range":{"key":"a","range_end":"b"}}
+{"range":{"key":"a","range_end":"a"}}
+{"range":{"key":"b","range_end":"a"}}
+{"range":{"key":"a/","range_end":"a0"}}
+{"range":{"key":"ÿ","range_end":"\u0000"}}
+{"range":{"key":"a0","range_end":"\u0000"}}
+{"range":{"key":"\u0000","range_end":"\u0000"}}
+"#,
+    ),
+    (
+        "range-limits",
+        "limits and whether there is more; the count is of all keys, whatever the limit; keys only, count only",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"b","value":"2"}}
+{"put":{"key":"c","value":"3"}}
+{"put":{"key":"d","value":"4"}}
+{"delete_range":{"key":"c"}}
+{"range":{"key":"a","range_end":"z","limit":1}}
+{"range":{"key":"a","range_end":"z","limit":2}}
+{"range":{"key":"a","range_end":"z","limit":3}}
+{"range":{"key":"a","range_end":"z","limit":4}}
+{"range":{"key":"a","limit":1}}
+{"range":{"key":"a","range_end":"z","limit":2,"revision":5}}
+{"range":{"key":"a","range_end":"z","keys_only":true}}
+{"range":{"key":"a","range_end":"z","keys_only":true,"limit":2}}
+{"range":{"key":"a","range_end":"z","count_only":true}}
+{"range":{"key":"a","range_end":"z","count_only":true,"limit":1}}
+{"range":{"key":"a","range_end":"z","count_only":true,"revision":4}}
+{"range":{"key":"x","range_end":"z","count_only":true}}
+"#,
+    ),
+    (
+        "range-sort",
+        "sorted by key, version, create revision, mod revision and value, both ways, before the limit is applied",
+        r#"
+{"put":{"key":"a","value":"3"}}
+{"put":{"key":"b","value":"1"}}
+{"put":{"key":"c","value":"2"}}
+{"put":{"key":"b","value":"10"}}
+{"put":{"key":"a","value":"30"}}
+{"put":{"key":"b","value":"20"}}
+{"range":{"key":"a","range_end":"z","sort_order":"ascend"}}
+{"range":{"key":"a","range_end":"z","sort_order":"descend"}}
+{"range":{"key":"a","range_end":"z","sort_order":"descend","limit":2}}
+{"range":{"key":"a","range_end":"z","sort_target":"version","sort_order":"ascend"}}
+{"range":{"key":"a","range_end":"z","sort_target":"version","sort_order":"descend","limit":1}}
+{"range":{"key":"a","range_end":"z","sort_target":"create","sort_order":"descend","limit":2}}
+{"range":{"key":"a","range_end":"z","sort_target":"mod","sort_order":"ascend","limit":1}}
+{"range":{"key":"a","range_end":"z","sort_target":"mod","sort_order":"descend"}}
+{"range":{"key":"a","range_end":"z","sort_target":"value","sort_order":"ascend"}}
+{"range":{"key":"a","range_end":"z","sort_target":"value","sort_order":"descend","keys_only":true}}
+{"range":{"key":"a","range_end":"z","sort_target":"value","sort_order":"ascend","revision":4,"limit":2}}
+"#,
+    ),
+    (
+        "range-filters",
+        "least and greatest mod and create revisions, both included; they do not change the count",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"b","value":"2"}}
+{"put":{"key":"c","value":"3"}}
+{"put":{"key":"a","value":"4"}}
+{"put":{"key":"d","value":"5"}}
+{"range":{"key":"a","range_end":"z","min_mod_revision":4}}
+{"range":{"key":"a","range_end":"z","max_mod_revision":4}}
+{"range":{"key":"a","range_end":"z","min_create_revision":3}}
+{"range":{"key":"a","range_end":"z","max_create_revision":3}}
+{"range":{"key":"a","range_end":"z","min_mod_revision":4,"max_create_revision":2}}
+{"range":{"key":"a","range_end":"z","min_mod_revision":3,"limit":1}}
+{"range":{"key":"a","range_end":"z","min_mod_revision":3,"limit":2,"sort_order":"descend"}}
+{"range":{"key":"a","range_end":"z","min_mod_revision":7}}
+{"range":{"key":"a","range_end":"z","max_mod_revision":3,"revision":4}}
+{"range":{"key":"a","range_end":"z","min_mod_revision":4,"count_only":true}}
+{"range":{"key":"a","range_end":"z","min_mod_revision":4,"keys_only":true}}
+"#,
+    ),
+    (
+        "range-revisions",
+        "reading in the past, at the compacted revision, before it, and in the future; the answer tells the current revision",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"a","value":"2"}}
+{"delete_range":{"key":"a"}}
+{"put":{"key":"a","value":"3"}}
+{"range":{"key":"a","revision":1}}
+{"range":{"key":"a","revision":2}}
+{"range":{"key":"a","revision":3}}
+{"range":{"key":"a","revision":4}}
+{"range":{"key":"a","revision":5}}
+{"range":{"key":"a","revision":6}}
+{"range":{"key":"a","revision":9223372036854775807}}
+{"compact":{"revision":3}}
+{"range":{"key":"a","revision":2}}
+{"range":{"key":"a","revision":3}}
+{"range":{"key":"a","revision":1,"count_only":true}}
+{"txn":{"success":[{"range":{"key":"a","revision":3}},{"range":{"key":"a","revision":4}}]}}
+{"txn":{"success":[{"range":{"key":"a","revision":2}}]}}
+{"txn":{"success":[{"range":{"key":"a","revision":6}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"range":{"key":"b","revision":6}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"range":{"key":"b","revision":5}},{"range":{"key":"b"}}]}}
+"#,
+    ),
+    (
+        "hash",
+        "the hash of the history at each revision, before and after a compaction",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"b","value":"1"}}
+{"put":{"key":"c","value":"1"}}
+{"delete_range":{"key":"a"}}
+{"put":{"key":"d","value":"1"}}
+{"hash_kv":{"revision":0}}
+{"hash_kv":{"revision":1}}
+{"hash_kv":{"revision":2}}
+{"hash_kv":{"revision":3}}
+{"hash_kv":{"revision":4}}
+{"hash_kv":{"revision":5}}
+{"hash_kv":{"revision":6}}
+{"hash_kv":{"revision":7}}
+{"compact":{"revision":5}}
+{"hash_kv":{"revision":4}}
+{"hash_kv":{"revision":5}}
+newest {"hash":{"revision":6,"hash":3757344854,"compacted":5}}
+because it refuses a hash at exactly the compacted revision
+{"hash_kv":{"revision":6}}
+{"compact":{"revision":6}}
+{"hash_kv":{"revision":0}}
+{"delete_range":{"key":"a","range_end":"z"}}
+{"hash_kv":{"revision":0}}
+"#,
+    ),
+    (
+        "hash-of-everything",
+        "the hash covers leases, deletes of many keys, transactions, empty and binary values",
+        r#"
+{"grant":{"id":7,"ttl":1000000}}
+{"grant":{"id":4000000000000,"ttl":1000000}}
+{"put":{"key":"a","value":"1","lease":7}}
+{"put":{"key":"b","lease":4000000000000}}
+{"put":{"key":"\u0000ÿ","value":"\u0000\u0001ÿ"}}
+{"txn":{"success":[{"put":{"key":"c","value":"1"}},{"put":{"key":"d"}},{"delete_range":{"key":"a"}}]}}
+{"hash_kv":{"revision":0}}
+{"put":{"key":"a","value":"2"}}
+{"put":{"key":"a","value":"3"}}
+{"delete_range":{"key":"a","range_end":"d"}}
+{"hash_kv":{"revision":0}}
+{"compact":{"revision":6}}
+{"hash_kv":{"revision":7}}
+{"hash_kv":{"revision":0}}
+{"revoke":{"id":7}}
+{"revoke":{"id":4000000000000}}
+{"hash_kv":{"revision":0}}
+"#,
+    ),
+    (
+        "watch",
+        "from now, from the past, in the order of the changes, with what was there before, without puts, without deletes",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"txn":{"success":[{"put":{"key":"b","value":"1"}},{"put":{"key":"a","value":"2"}},{"delete_range":{"key":"c"}}]}}
+{"delete_range":{"key":"a","range_end":"z"}}
+{"watch":{"id":1,"key":"a"}}
+{"put":{"key":"a","value":"3"}}
+{"watch":{"id":2,"key":"\u0000","range_end":"\u0000","start_revision":2,"prev_kv":true}}
+{"watch":{"id":3,"key":"a","range_end":"z","start_revision":1,"no_put":true}}
+{"watch":{"id":4,"key":"a","range_end":"z","start_revision":3,"no_delete":true,"prev_kv":true}}
+{"put":{"key":"b","value":"2"}}
+{"delete_range":{"key":"b"}}
+{"watched":{"id":1}}
+{"watched":{"id":2}}
+{"watched":{"id":3}}
+{"watched":{"id":4}}
+"#,
+    ),
+    (
+        "watch-intervals",
+        "one key, a prefix, from a key on, an interval without keys, and a beginning in the future",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"a/1","value":"1"}}
+{"put":{"key":"b","value":"1"}}
+{"watch":{"id":1,"key":"a","start_revision":1}}
+{"watched":{"id":1}}
+{"watch":{"id":1,"key":"a/","range_end":"a0","start_revision":1}}
+{"watched":{"id":1}}
+{"watch":{"id":1,"key":"b","range_end":"\u0000","start_revision":1}}
+{"watched":{"id":1}}
+{"watch":{"id":1,"key":"b","range_end":"b"}}
+{"watch":{"id":1,"key":"b","range_end":"a"}}
+{"watch":{"id":1,"key":"a","start_revision":15}}
+{"watched":{"id":1}}
+{"watch":{"id":1,"key":"a","start_revision":1000}}
+{"watched":{"id":1}}
+"#,
+    ),
+    (
+        "watch-compacted",
+        "a watcher that wants what is compacted is cancelled; at exactly the compacted revision nothing is missing",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"b","value":"1"}}
+{"put":{"key":"c","value":"1"}}
+{"delete_range":{"key":"a"}}
+{"put":{"key":"d","value":"1"}}
+{"compact":{"revision":5}}
+{"watch":{"id":1,"key":"a","range_end":"z","start_revision":4}}
+{"watched":{"id":1}}
+{"watch":{"id":1,"key":"a","range_end":"e","start_revision":5}}
+{"watched":{"id":1}}
+newest {"watched":{"revision":12,"events":[{"kind":"delete","kv":{"key":"a","mod_revision":5}},{"kind":"put","kv":{"key":"d","value":"1","create_revision":6,"mod_revision":6,"version":1}},{"kind":"put","kv":{"key":"a","value":"marker","create_revision":7,"mod_revision":7,"version":1}},{"kind":"put","kv":{"key":"a","value":"marker","create_revision":7,"mod_revision":8,"version":2}},{"kind":"delete","kv":{"key":"a","mod_revision":9}},{"kind":"put","kv":{"key":"a","value":"marker","create_revision":10,"mod_revision":10,"version":1}},{"kind":"put","kv":{"key":"a","value":"marker","create_revision":10,"mod_revision":11,"version":2}},{"kind":"delete","kv":{"key":"a","mod_revision":12}}]}}
+because it removes a tombstone at exactly the compacted revision
+{"compact":{"revision":12}}
+{"watch":{"id":1,"key":"b","start_revision":11}}
+{"watched":{"id":1}}
+{"watch":{"id":1,"key":"d","start_revision":12,"prev_kv":true}}
+{"watched":{"id":1}}
+"#,
+    ),
+];

@@ -1,0 +1,154 @@
+//! Transactions.
+
+use super::Text;
+
+pub(super) const TEXTS: &[Text] = &[
+    (
+        "txn-compares",
+        "every target with every relation, of a key that is there",
+        r#"
+{"grant":{"id":4,"ttl":1000000}}
+{"put":{"key":"x","value":"1"}}
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"a","value":"m","lease":4}}
+{"txn":{"compare":[{"key":"a","target":{"version":2},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"version":2},"result":"not_equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"version":2},"result":"less"}]}}
+{"txn":{"compare":[{"key":"a","target":{"version":1},"result":"greater"}]}}
+{"txn":{"compare":[{"key":"a","target":{"create":3},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"create":4},"result":"less"}]}}
+{"txn":{"compare":[{"key":"a","target":{"create":3},"result":"greater"}]}}
+{"txn":{"compare":[{"key":"a","target":{"mod":4},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"mod":3},"result":"not_equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"mod":3},"result":"greater"}]}}
+{"txn":{"compare":[{"key":"a","target":{"value":"m"},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"value":"m"},"result":"not_equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"value":"n"},"result":"less"}]}}
+{"txn":{"compare":[{"key":"a","target":{"value":""},"result":"greater"}]}}
+{"txn":{"compare":[{"key":"a","target":{"value":"mm"},"result":"less"}]}}
+{"txn":{"compare":[{"key":"a","target":{"lease":4},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"lease":0},"result":"greater"}]}}
+{"txn":{"compare":[{"key":"x","target":{"lease":0},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"version":2},"result":"equal"},{"key":"x","target":{"version":2},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"","target":{"version":2},"result":"equal"}]}}
+"#,
+    ),
+    (
+        "txn-compares-of-what-is-absent",
+        "a key that does not exist has numbers of zero and no value at all; of an interval every key must fulfil a condition",
+        r#"
+{"txn":{"compare":[{"key":"a","target":{"version":0},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"create":0},"result":"equal"},{"key":"a","target":{"mod":1},"result":"less"},{"key":"a","target":{"lease":0},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"value":""},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","target":{"value":"x"},"result":"not_equal"}]}}
+{"txn":{"compare":[{"key":"a","range_end":"z","target":{"version":0},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","range_end":"z","target":{"value":"x"},"result":"not_equal"}]}}
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"b","value":"2"}}
+{"put":{"key":"b","value":"3"}}
+{"txn":{"compare":[{"key":"a","range_end":"z","target":{"version":0},"result":"greater"}]}}
+{"txn":{"compare":[{"key":"a","range_end":"z","target":{"version":1},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"a","range_end":"z","target":{"value":"4"},"result":"less"}]}}
+{"txn":{"compare":[{"key":"a","range_end":"z","target":{"value":"3"},"result":"less"}]}}
+{"txn":{"compare":[{"key":"b","range_end":"\u0000","target":{"mod":4},"result":"equal"}]}}
+{"txn":{"compare":[{"key":"\u0000","range_end":"\u0000","target":{"create":4},"result":"less"}]}}
+{"txn":{"compare":[{"key":"b","range_end":"a","target":{"version":0},"result":"equal"}]}}
+{"delete_range":{"key":"a"}}
+{"txn":{"compare":[{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"mod":0},"result":"equal"}]}}
+"#,
+    ),
+    (
+        "txn-branches",
+        "both branches; operations see those before them, and the revision of the transaction from its first change on",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"txn":{"compare":[{"key":"a","target":{"value":"1"},"result":"equal"}],"success":[{"range":{"key":"a"}},{"put":{"key":"a","value":"2","prev_kv":true}},{"range":{"key":"a"}},{"delete_range":{"key":"x"}}],"failure":[{"put":{"key":"b","value":"1"}}]}}
+{"txn":{"compare":[{"key":"a","target":{"value":"1"},"result":"equal"}],"success":[{"put":{"key":"c","value":"1"}}],"failure":[{"delete_range":{"key":"x"}},{"range":{"key":"a"}},{"delete_range":{"key":"a","prev_kv":true}},{"range":{"key":"a","range_end":"z","count_only":true}},{"put":{"key":"b","value":"1"}}]}}
+{"txn":{"success":[{"delete_range":{"key":"x"}},{"range":{"key":"b"}}]}}
+{"txn":{"success":[{"range":{"key":"b"}},{"range":{"key":"a","revision":2}}]}}
+{"txn":{}}
+{"txn":{"compare":[{"key":"b","target":{"version":9},"result":"equal"}]}}
+{"txn":{"success":[{"put":{"key":"p","value":"1"}},{"put":{"key":"q","value":"2"}},{"range":{"key":"\u0000","range_end":"\u0000","sort_target":"mod","sort_order":"descend","limit":1}},{"delete_range":{"key":"b","prev_kv":true}}]}}
+{"txn":{"success":[{"put":{"key":"r"}},{"range":{"key":"r","revision":4}},{"range":{"key":"p","revision":5}}]}}
+{"hash_kv":{"revision":0}}
+"status"
+"#,
+    ),
+    (
+        "txn-nested",
+        "all conditions, those of nested transactions too, are about the state before the transaction",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"txn":{"success":[{"put":{"key":"a","value":"2"}},{"txn":{"compare":[{"key":"a","target":{"value":"1"},"result":"equal"}],"success":[{"range":{"key":"a"}},{"put":{"key":"b","value":"1"}}],"failure":[{"put":{"key":"c","value":"1"}}]}}]}}
+{"txn":{"success":[{"txn":{"success":[{"txn":{"compare":[{"key":"b","target":{"version":1},"result":"equal"}],"success":[{"put":{"key":"d","value":"1"}}]}},{"put":{"key":"e","value":"1"}}]}},{"range":{"key":"\u0000","range_end":"\u0000","keys_only":true}}]}}
+{"txn":{"success":[{"txn":{"compare":[{"key":"x","target":{"version":1},"result":"equal"}],"failure":[{"delete_range":{"key":"d"}}]}},{"txn":{}},{"range":{"key":"d"}}]}}
+{"txn":{"success":[{"txn":{"success":[{"range":{"key":"a"}}]}}]}}
+{"txn":{"success":[{"range":{"key":"a"}},{"txn":{"success":[{"delete_range":{"key":"x"}}]}}]}}
+{"txn":{"success":[{"txn":{"success":[{"put":{"key":""}}]}}]}}
+{"watch":{"id":1,"key":"a","range_end":"z","start_revision":2}}
+{"watched":{"id":1}}
+{"hash_kv":{"revision":0}}
+"#,
+    ),
+    (
+        "txn-duplicates",
+        "a key can't be put twice, nor put and deleted, in one transaction; but in both branches, and deleted twice",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"txn":{"success":[{"put":{"key":"a"}},{"put":{"key":"a"}}]}}
+{"txn":{"failure":[{"put":{"key":"a"}},{"put":{"key":"a"}}]}}
+{"txn":{"success":[{"put":{"key":"a"}},{"delete_range":{"key":"a"}}]}}
+{"txn":{"success":[{"delete_range":{"key":"a"}},{"put":{"key":"a"}}]}}
+{"txn":{"success":[{"delete_range":{"key":"a","range_end":"c"}},{"put":{"key":"b"}}]}}
+{"txn":{"success":[{"delete_range":{"key":"a","range_end":"c"}},{"put":{"key":"c"}}]}}
+{"txn":{"success":[{"delete_range":{"key":"a"}},{"delete_range":{"key":"a","range_end":"c"}}]}}
+{"txn":{"success":[{"put":{"key":"a"}}],"failure":[{"put":{"key":"a"}},{"delete_range":{"key":"b"}}]}}
+{"txn":{"success":[{"put":{"key":"a"}},{"txn":{"failure":[{"put":{"key":"a"}}]}}]}}
+{"txn":{"success":[{"delete_range":{"key":"a"}},{"txn":{"success":[{"put":{"key":"a"}}]}}]}}
+{"txn":{"success":[{"put":{"key":"a"}},{"txn":{"success":[{"delete_range":{"key":"a"}}]}}]}}
+{"txn":{"success":[{"txn":{"success":[{"put":{"key":"a"}}]}},{"txn":{"success":[{"put":{"key":"a"}}]}}]}}
+{"txn":{"success":[{"txn":{"success":[{"put":{"key":"k","value":"1"}}],"failure":[{"put":{"key":"k","value":"2"}}]}}]}}
+{"txn":{"success":[{"txn":{"success":[{"delete_range":{"key":"k"}}]}},{"txn":{"success":[{"put":{"key":"k"}}]}}]}}
+{"txn":{"success":[{"txn":{"success":[{"put":{"key":"k","value":"3"}}]}},{"txn":{"success":[{"delete_range":{"key":"k","prev_kv":true}}]}}]}}
+{"range":{"key":"k"}}
+{"watch":{"id":1,"key":"k","start_revision":1,"prev_kv":true}}
+{"watched":{"id":1}}
+{"hash_kv":{"revision":0}}
+"status"
+"#,
+    ),
+    (
+        "txn-sizes",
+        "at most max_txn_ops compares and operations in a branch, less those of the transaction around it",
+        r#"
+{"txn":{"success":[{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}}]}}
+{"txn":{"failure":[{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}},{"delete_range":{"key":"a"}}]}}
+{"txn":{"compare":[{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"},{"key":"a","target":{"version":0},"result":"equal"}]}}
+{"txn":{"success":[{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"txn":{"success":[{"put":{"key":"a"}},{"put":{"key":"b"}},{"put":{"key":"c"}}]}}]}}
+{"txn":{"success":[{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"range":{"key":"a"}},{"txn":{"success":[{"put":{"key":"d"}},{"put":{"key":"e"}},{"put":{"key":"f"}},{"put":{"key":"g"}}]}}]}}
+"status"
+"#,
+    ),
+    (
+        "txn-refusals",
+        "whatever makes a transaction impossible is found before its first change",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"a","value":"2"}}
+{"compact":{"revision":3}}
+{"txn":{"success":[{"put":{"key":"b"}},{"put":{"key":"c","ignore_value":true}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"put":{"key":"c","value":"1","ignore_lease":true}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"put":{"key":"a","value":"1","lease":3}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"range":{"key":"a","revision":2}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"range":{"key":"a","revision":4}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"txn":{"success":[{"range":{"key":"a","revision":2}}]}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"put":{"key":""}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"range":{"key":""}}]}}
+{"txn":{"success":[{"put":{"key":"b"}},{"delete_range":{"key":""}}]}}
+{"txn":{"success":[{"put":{"key":"b"}}],"failure":[{"put":{"key":"c","ignore_value":true}},{"range":{"key":"a","revision":2}}]}}
+{"txn":{"success":[{"delete_range":{"key":"a"}},{"put":{"key":"c"}},{"range":{"key":"a"}}]}}
+{"range":{"key":"\u0000","range_end":"\u0000"}}
+"status"
+"#,
+    ),
+];

@@ -1,0 +1,185 @@
+//! Writing: puts, deletes, leases, compactions.
+
+use super::Text;
+
+pub(super) const TEXTS: &[Text] = &[
+    (
+        "puts",
+        "versions count from the creation of a key, which a delete ends",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"a","value":"2","prev_kv":true}}
+{"put":{"key":"a","prev_kv":true}}
+{"range":{"key":"a"}}
+{"delete_range":{"key":"a","prev_kv":true}}
+{"put":{"key":"a","value":"4","prev_kv":true}}
+{"put":{"key":"a","value":"5"}}
+{"range":{"key":"a"}}
+{"range":{"key":"a","revision":4}}
+{"put":{"key":"","value":"1"}}
+{"put":{"key":"\u0000ÿ","value":"\u0000ÿ\u0080"}}
+{"range":{"key":"\u0000","range_end":"\u0000"}}
+"#,
+    ),
+    (
+        "put-options",
+        "keeping the value, keeping the lease; neither can be kept of a key that does not exist",
+        r#"
+{"grant":{"id":1,"ttl":1000000}}
+{"grant":{"id":2,"ttl":1000000}}
+{"put":{"key":"a","ignore_value":true}}
+{"put":{"key":"a","value":"1","ignore_lease":true}}
+{"put":{"key":"a","value":"1","lease":3}}
+{"put":{"key":"a","ignore_value":true,"lease":3}}
+{"put":{"key":"a","value":"1","lease":1}}
+{"put":{"key":"a","value":"2","ignore_lease":true,"prev_kv":true}}
+{"put":{"key":"a","ignore_value":true,"lease":2,"prev_kv":true}}
+{"range":{"key":"a"}}
+{"put":{"key":"a","ignore_value":true,"ignore_lease":true}}
+{"range":{"key":"a"}}
+{"put":{"key":"a","ignore_value":true}}
+{"range":{"key":"a"}}
+{"time_to_live":{"id":2}}
+{"delete_range":{"key":"a"}}
+{"put":{"key":"a","ignore_value":true}}
+"status"
+"#,
+    ),
+    (
+        "deletes",
+        "of one key, of intervals, of nothing; all keys of one delete are deleted in one revision",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"b","value":"2"}}
+{"put":{"key":"c","value":"3"}}
+{"put":{"key":"d","value":"4"}}
+{"delete_range":{"key":"x"}}
+{"delete_range":{"key":""}}
+{"delete_range":{"key":"c","range_end":"b"}}
+{"delete_range":{"key":"a","prev_kv":true}}
+{"delete_range":{"key":"a","prev_kv":true}}
+{"delete_range":{"key":"b","range_end":"d","prev_kv":true}}
+{"range":{"key":"\u0000","range_end":"\u0000"}}
+{"range":{"key":"\u0000","range_end":"\u0000","revision":6}}
+{"put":{"key":"b","value":"5"}}
+{"delete_range":{"key":"\u0000","range_end":"\u0000"}}
+{"range":{"key":"\u0000","range_end":"\u0000"}}
+{"hash_kv":{"revision":0}}
+"#,
+    ),
+    (
+        "leases",
+        "granted, kept alive, listed, asked for, revoked: all its keys are deleted in one revision, which there is none of without keys",
+        r#"
+{"grant":{"id":5,"ttl":1000000}}
+{"grant":{"id":5,"ttl":1000000}}
+{"grant":{"id":6,"ttl":9000000000}}
+{"grant":{"id":8,"ttl":9000000001}}
+{"grant":{"id":9,"ttl":1}}
+{"revoke":{"id":9}}
+"leases"
+{"keep_alive":{"id":5}}
+{"keep_alive":{"id":7}}
+{"time_to_live":{"id":6}}
+{"time_to_live":{"id":7}}
+{"put":{"key":"b","value":"1","lease":5}}
+{"put":{"key":"a","value":"1","lease":5}}
+{"put":{"key":"c","value":"1","lease":6}}
+{"time_to_live":{"id":5}}
+{"revoke":{"id":7}}
+{"revoke":{"id":5}}
+{"range":{"key":"\u0000","range_end":"\u0000"}}
+{"range":{"key":"\u0000","range_end":"\u0000","revision":4}}
+{"revoke":{"id":5}}
+{"put":{"key":"a","value":"1","lease":5}}
+{"grant":{"id":5,"ttl":500000}}
+{"revoke":{"id":5}}
+"leases"
+"status"
+"#,
+    ),
+    (
+        "lease-keys",
+        "a put attaches the key to its lease, to another, or to none; a delete detaches it",
+        r#"
+{"grant":{"id":1,"ttl":1000000}}
+{"grant":{"id":2,"ttl":1000000}}
+{"put":{"key":"a","value":"1","lease":1}}
+{"put":{"key":"b","value":"1","lease":1}}
+{"put":{"key":"c","value":"1","lease":1}}
+{"put":{"key":"a","value":"2","lease":2}}
+{"put":{"key":"b","value":"2"}}
+{"time_to_live":{"id":1}}
+{"time_to_live":{"id":2}}
+{"delete_range":{"key":"c"}}
+{"time_to_live":{"id":1}}
+{"put":{"key":"c","value":"2"}}
+{"txn":{"compare":[{"key":"a","target":{"lease":2},"result":"equal"}],"success":[{"put":{"key":"b","ignore_value":true,"lease":2}},{"put":{"key":"c","value":"3","lease":1}}]}}
+{"time_to_live":{"id":1}}
+{"time_to_live":{"id":2}}
+{"revoke":{"id":1}}
+{"revoke":{"id":2}}
+{"range":{"key":"\u0000","range_end":"\u0000"}}
+"#,
+    ),
+    (
+        "compaction",
+        "which revisions can be compacted to, and what can be read afterwards",
+        r#"
+{"compact":{"revision":0}}
+{"compact":{"revision":0}}
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"a","value":"2"}}
+{"put":{"key":"a","value":"3"}}
+{"compact":{"revision":5}}
+{"compact":{"revision":3}}
+{"compact":{"revision":3}}
+{"compact":{"revision":2}}
+{"range":{"key":"a","revision":2}}
+{"range":{"key":"a","revision":3}}
+{"compact":{"revision":4}}
+{"range":{"key":"a","revision":3}}
+{"range":{"key":"a","revision":4}}
+{"range":{"key":"a"}}
+{"compact":{"revision":4}}
+{"compact":{"revision":5}}
+{"put":{"key":"a","value":"4"}}
+{"compact":{"revision":5}}
+{"range":{"key":"a"}}
+"#,
+    ),
+    (
+        "compaction-of-generations",
+        "a key that was deleted and put again, compacted to each of its revisions",
+        r#"
+{"put":{"key":"a","value":"1"}}
+{"put":{"key":"a","value":"2"}}
+{"delete_range":{"key":"a"}}
+{"put":{"key":"a","value":"3"}}
+{"put":{"key":"a","value":"4"}}
+{"delete_range":{"key":"a"}}
+{"put":{"key":"b","value":"1"}}
+{"compact":{"revision":2}}
+{"range":{"key":"a","revision":2}}
+{"hash_kv":{"revision":0}}
+{"compact":{"revision":3}}
+{"range":{"key":"a","revision":3}}
+{"hash_kv":{"revision":0}}
+{"compact":{"revision":4}}
+{"range":{"key":"a","revision":4}}
+{"range":{"key":"a","revision":5}}
+{"hash_kv":{"revision":0}}
+{"compact":{"revision":6}}
+{"range":{"key":"a","revision":6}}
+{"hash_kv":{"revision":0}}
+{"compact":{"revision":7}}
+{"range":{"key":"a","revision":7}}
+{"hash_kv":{"revision":0}}
+{"compact":{"revision":8}}
+{"range":{"key":"\u0000","range_end":"\u0000"}}
+{"hash_kv":{"revision":0}}
+{"put":{"key":"a","value":"5"}}
+{"range":{"key":"a"}}
+"#,
+    ),
+];
