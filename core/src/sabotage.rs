@@ -70,6 +70,8 @@ mod switch {
         MetaBeforeData,
         /// A checkpoint begins with the only meta slot that is sure to be good.
         TrustedSlotOverwritten,
+        /// The storage is made shorter before a checkpoint says so.
+        CutTooEarly,
         /// A meta slot's checksum is not compared.
         MetaChecksumUnchecked,
         /// A checksum of zero stands for none.

@@ -13,6 +13,7 @@ use crate::compaction::{Moved, Mover, Parts};
 use crate::error::{Error, Result};
 use crate::limits::{SHRINK_LEAST_BYTES, SHRINK_SPARE_PAGES};
 use crate::records::SystemRecord;
+use crate::sabotage::sabotaged;
 use crate::scheduler::{Clock, Deadline, Next};
 use crate::storage::Storage;
 
@@ -201,6 +202,9 @@ impl<S: Storage> Store<S> {
             return Ok(());
         }
         self.pager.cut(end);
+        if sabotaged!(CutTooEarly) {
+            self.pager.cut_storage()?;
+        }
         self.background.shrink.stage = Stage::Cutting;
         self.begin_checkpoint(None)
     }

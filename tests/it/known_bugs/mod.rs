@@ -281,3 +281,9 @@ fn nested_transactions_are_checked_as_others() {
     check(Sabotage::NestedPutsCostNothing, scenarios::watchers_at_the_edges);
     check_simulated(Sabotage::NestedDuplicatesAllowed);
 }
+
+/// A storage that is made shorter while the durable checkpoint still counts on all of it can't be opened after a crash.
+#[test]
+fn a_storage_is_not_made_shorter_too_early() {
+    check_simulated(Sabotage::CutTooEarly);
+}

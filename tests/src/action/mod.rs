@@ -238,6 +238,8 @@ pub enum Action {
     Flush,
     /// Checkpoints.
     Checkpoint,
+    /// Has background work make the storage shorter.
+    Shrink,
     /// Closes the store and opens it again.
     Reopen,
     /// Cuts the power and opens the store again; the number decides what of the unsynced changes is left.

@@ -174,6 +174,7 @@ impl<M: Medium> Checked<M> {
                 self.store().checkpoint().expect("a checkpoint succeeds");
                 self.model.leases_mut().settled();
             }
+            Action::Shrink => self.store().shrink(),
             Action::Reopen => self.reopen(),
             Action::CutPower(seed) => self.cut_power(*seed),
             Action::CutPowerDuring(action, changes, seed) => {

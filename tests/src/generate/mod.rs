@@ -48,6 +48,7 @@ enum Kind {
     RunUntilIdle,
     Flush,
     Checkpoint,
+    Shrink,
     Reopen,
     CutPower,
     CutPowerDuring,
@@ -56,7 +57,7 @@ enum Kind {
 
 /// Every kind, and how often it comes compared with the others before the swarm has its say. Those at the end cost as much as
 /// hundreds of the others.
-const KINDS: [(Kind, u64); 25] = [
+const KINDS: [(Kind, u64); 26] = [
     (Kind::Put, 400),
     (Kind::Delete, 60),
     (Kind::Commit, 100),
@@ -78,6 +79,7 @@ const KINDS: [(Kind, u64); 25] = [
     (Kind::RunUntilIdle, 4),
     (Kind::Flush, 20),
     (Kind::Checkpoint, 6),
+    (Kind::Shrink, 6),
     (Kind::Reopen, 2),
     (Kind::CutPower, 3),
     (Kind::CutPowerDuring, 6),
@@ -186,6 +188,7 @@ impl Swarm {
             Kind::RunUntilIdle => Action::RunUntilIdle,
             Kind::Flush => Action::Flush,
             Kind::Checkpoint => Action::Checkpoint,
+            Kind::Shrink => Action::Shrink,
             Kind::Reopen => Action::Reopen,
             Kind::CutPower => Action::CutPower(rng.bits()),
             Kind::CutPowerDuring => {

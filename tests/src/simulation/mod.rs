@@ -242,7 +242,8 @@ fn can_be_crashed(action: &Action) -> bool {
         | Action::Quota(_)
         | Action::CutPower(_)
         | Action::CutPowerDuring(..)
-        | Action::FailDuring(..) => false,
+        | Action::FailDuring(..)
+        | Action::Shrink => false,
     }
 }
 
