@@ -243,6 +243,15 @@ impl Engine {
         Ok(())
     }
 
+    /// Has background work make the storage shorter.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub fn shrink(&self) -> JsResult<()> {
+        self.write()?.shrink();
+        Ok(())
+    }
+
     /// The hash of the history up to a revision, 0 for the newest: `{ hash, compacted, revision }`.
     ///
     /// # Errors

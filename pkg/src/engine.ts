@@ -137,6 +137,7 @@ export interface RawEngine extends RawReader {
   cancelWatcher(watcher: number): void
   setAutoCompaction(policy: object): void
   setQuota(bytes: number | undefined): void
+  shrink(): void
   hashKv(revision: number): { hash: number; compacted: number | undefined; revision: number }
   snapshot(revision: number): RawSnapshot
   commit(transaction: RawTransaction): RawAnswer

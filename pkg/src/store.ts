@@ -233,6 +233,10 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.#changing(() => this.#engine.setQuota(bytes))
   }
 
+  async shrink(): Promise<void> {
+    this.#changing(() => this.#engine.shrink())
+  }
+
   async hashKv(revision = 0): Promise<t.HashKv> {
     const checked = checkRevision(revision)
     return this.guarded(() => this.#engine.hashKv(checked))

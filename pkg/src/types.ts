@@ -113,6 +113,8 @@ export interface Status {
   readonly quotaBytes: number | undefined
   /** Whether the last write that was refused with `NO_SPACE` would be refused again. */
   readonly isOutOfSpace: boolean
+  /** Whether the storage is being made shorter, or is to be. */
+  readonly isShrinking: boolean
   /** Leases that have not ended. */
   readonly leases: number
   /** Watches that have not ended. */
@@ -280,6 +282,12 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   setAutoCompaction(policy: AutoCompaction): Promise<void>
   /** Changes how many bytes of pages may be in use, from now on; `undefined` sets no bound. */
   setQuota(bytes: number | undefined): Promise<void>
+  /**
+   * Gives free pages at the end of the storage back, in the background and in small steps, while everything goes on; what stands there moves
+   * to lower pages. `status().isShrinking` tells when it is done. It happens by itself once more than a quarter of the storage, and at least
+   * 1 MiB, is free. Snapshots that are open hold the pages that they reach.
+   */
+  shrink(): Promise<void>
   /** Hashes the history up to a revision, without one all of it, as etcd's `HashKV` does. It reads all of the store, at once. */
   hashKv(revision?: number): Promise<HashKv>
   /** The store in numbers. */

@@ -324,7 +324,7 @@ test('a status and a check of the whole store', async t => {
   )
   const absent = ['compacted', 'scheduled', 'finished', 'quotaBytes']
   for (const [name, value] of Object.entries(status)) {
-    const type = absent.includes(name) ? 'undefined' : name === 'isOutOfSpace' ? 'boolean' : 'number'
+    const type = absent.includes(name) ? 'undefined' : name.startsWith('is') ? 'boolean' : 'number'
     assert.equal(typeof value, type, name)
   }
   await db.checkpoint()

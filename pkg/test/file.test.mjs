@@ -385,3 +385,27 @@ function expectedOf(revision) {
   for (let i = 0; i < revision - 1; i += 1) map.set(`k${i % 100}`, `v${i}`.repeat(20))
   return [...map].sort(([one], [other]) => (one < other ? -1 : 1))
 }
+
+test('a file gets shorter while it is written to', async t => {
+  const file = join(freshFolder(t), 'store.plm')
+  const db = await open({ storage: { file }, durability: 'relaxed', compactionPause: 0 })
+  for (let i = 0; i < 2_000; i += 1) await db.put(`key${i}`, 'x'.repeat(400))
+  await db.delete({ prefix: 'key' })
+  await db.put('kept', 'value')
+  await (await db.compact(db.revision)).done
+  await db.shrink()
+  const before = statSync(file).size
+  for (let i = 0; (await db.status()).isShrinking; i += 1) {
+    await db.put('meanwhile', String(i))
+    await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  const after = statSync(file).size
+  assert.ok(after < before / 4 && after < 200_000, `${before} bytes became ${after}`)
+  assert.equal(await db.get('kept'), 'value')
+  await db.check()
+  await db.close()
+  const again = await open({ storage: { file } })
+  assert.equal(await again.get('kept'), 'value')
+  await again.check()
+  await again.close()
+})

@@ -30,6 +30,7 @@ test('after a panic every call on every store says what happened', async t => {
     () => db.grantLease(2000),
     () => db.lease(7),
     () => db.setQuota(5),
+    () => db.shrink(),
     () => db.hashKv(),
     () => db.put('b', '2'),
     () => db.get('a'),

@@ -219,6 +219,7 @@ impl<S: Storage> Store<S> {
             used_bytes: self.used_bytes(),
             quota_bytes: self.options.quota_bytes,
             is_out_of_space: self.is_out_of_space(),
+            is_shrinking: self.is_shrinking(),
             leases: self.leases.len() as u64,
             watchers: self.watchers.len() as u64,
             free_pages,

@@ -34,6 +34,8 @@ pub struct Status {
     pub quota_bytes: Option<u64>,
     /// The last write that was refused for the quota would still be.
     pub is_out_of_space: bool,
+    /// The storage is being made shorter, or is to be.
+    pub is_shrinking: bool,
     /// Leases that have not ended.
     pub leases: u64,
     /// Watchers that were not cancelled.

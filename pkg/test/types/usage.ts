@@ -108,6 +108,7 @@ export async function useModel(db: Store, revision: number): Promise<void> {
   for await (const { events } of db.watch({ all: true }, { puts: false })) said.push(...events)
   await db.setAutoCompaction({ periodic: 3_600_000 })
   await db.setQuota(undefined)
+  await db.shrink()
   const { hash }: { hash: number } = await db.hashKv(revision)
   void [before, taken, left, attached, total, hash]
 }
