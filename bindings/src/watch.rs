@@ -10,8 +10,8 @@ use crate::errors::{JsResult, translated};
 use crate::keys::{exact, revision, selection};
 use crate::objects::{as_duration, from_js, to_js};
 
-/// What a watcher wants to be told; `from` is 0 for the next revision, `progress` is in milliseconds. Puts and deletes are told of
-/// unless they are `false`.
+/// What a watcher wants to be told; `from` is 0 for the next revision, `progress` is in milliseconds, and a batch may end within a
+/// revision after about `fragmentBytes`. Puts and deletes are told of unless they are `false`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WatchOptions {
@@ -20,6 +20,7 @@ struct WatchOptions {
     puts: Option<bool>,
     deletes: Option<bool>,
     progress: Option<f64>,
+    fragment_bytes: Option<f64>,
 }
 
 /// What there is to tell; the events are packed as `entries` says.
@@ -28,6 +29,8 @@ struct WatchOptions {
 enum WatchedObject {
     Batch {
         revision: u64,
+        #[serde(rename = "isFragment")]
+        is_fragment: bool,
         #[serde(with = "serde_bytes")]
         events: Vec<u8>,
     },
@@ -38,9 +41,11 @@ enum WatchedObject {
 impl From<Watched> for WatchedObject {
     fn from(watched: Watched) -> Self {
         match watched {
-            Watched::Batch(batch) => {
-                Self::Batch { revision: batch.revision.get(), events: packed_events(&batch.events) }
-            }
+            Watched::Batch(batch) => Self::Batch {
+                revision: batch.revision.get(),
+                is_fragment: batch.is_fragment,
+                events: packed_events(&batch.events),
+            },
             Watched::Behind => Self::Behind,
             Watched::Idle => Self::Idle,
         }
@@ -75,10 +80,13 @@ impl Engine {
         if let Some(every) = progress {
             request = request.progress(every);
         }
+        if let Some(bytes) = options.fragment_bytes {
+            request = request.fragments(usize::try_from(exact(bytes)?).unwrap_or(usize::MAX));
+        }
         Ok(request.start().map_err(translated)?.id() as f64)
     }
 
-    /// What there is to tell a watcher: `{ state: 'batch', revision, events }`, `{ state: 'behind' }` if it is to be asked again, or
+    /// What there is to tell a watcher: `{ state: 'batch', revision, isFragment, events }`, `{ state: 'behind' }` if it is to be asked again, or
     /// `{ state: 'idle' }`.
     ///
     /// # Errors

@@ -35,11 +35,12 @@ export interface RawWatchOptions {
   puts?: boolean | undefined
   deletes?: boolean | undefined
   progress?: number | undefined
+  fragmentBytes?: number | undefined
 }
 
 /** What there is to tell a watcher: packed events; or that it is to be asked again; or nothing. */
 export type RawWatched =
-  | { state: 'batch'; revision: number; events: Uint8Array }
+  | { state: 'batch'; revision: number; isFragment: boolean; events: Uint8Array }
   | { state: 'behind' }
   | { state: 'idle' }
 

@@ -35,6 +35,7 @@ const watchRules = {
   puts: rules.flag,
   deletes: rules.flag,
   progress: rules.interval,
+  fragmentBytes: rules.number,
   signal: rules.signal,
   values: rules.values,
   keys: rules.keys,

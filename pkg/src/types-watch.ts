@@ -20,6 +20,8 @@ export interface WatchOptions<V extends ValueCodec = ValueCodec, K extends KeyCo
   readonly deletes?: boolean | undefined
   /** Has a batch without events tell how far the store is whenever there was nothing to tell for so long, in milliseconds. */
   readonly progress?: number | undefined
+  /** Lets a batch end within a revision, after about so many bytes of keys and values. Without it a revision is never torn apart. */
+  readonly fragmentBytes?: number | undefined
   /** Ends the watch, and rejects what waits, with the signal's reason. */
   readonly signal?: AbortSignalLike | undefined
   /** How values are decoded. */
@@ -75,10 +77,15 @@ export type WatchEvent<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
 
 /** Changes that a watcher is told of together. */
 export interface WatchBatch<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
-  /** The changes in the order in which they happened, all those of a revision together. None at all only tells how far the store is. */
+  /**
+   * The changes in the order in which they happened; all those of a revision together, unless `fragmentBytes` was asked for. None at all
+   * only tells how far the store is.
+   */
   readonly events: WatchEvent<V, K>[]
   /** Everything up to this revision has been told: to go on after it, watch from the next. */
   readonly revision: number
+  /** Whether the rest of the last event's revision is in the next batch. */
+  readonly isFragment: boolean
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { RawWatched } from './engine.js'
 import { Block } from './entries.js'
 import type { PalimpsestError } from './errors.js'
 import { type Codecs, codecsOf } from './options.js'
@@ -44,7 +45,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
   #failure: { readonly error: unknown } | undefined
 
   constructor(watches: Watches, { keys, options, codecs, revision }: WatchPlan<V, K>) {
-    const { from = 0, previous, puts, deletes, progress, signal } = options
+    const { from = 0, previous, puts, deletes, progress, fragmentBytes, signal } = options
     this.#watches = watches
     this.#codecs = codecsOf<V, K>(options, codecs)
     this.#signal = signal
@@ -61,6 +62,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
         puts,
         deletes,
         progress,
+        fragmentBytes,
       })
     } catch (error) {
       // What is wrong with the call is said at once. How far the store is compacted the caller could not know.
@@ -123,13 +125,13 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     return this.#asking.length > 0 ? 'again' : undefined
   }
 
-  #answer({ revision, events: bytes }: { readonly revision: number; readonly events: Uint8Array }): void {
+  #answer({ revision, isFragment, events: bytes }: Extract<RawWatched, { state: 'batch' }>): void {
     const block = new Block(bytes)
     const events: t.WatchEvent<V, K>[] = []
     while (block.hasNext) events.push(block.event(this.#codecs))
     if (revision > this.#told) this.#told = revision
     if (this.#tellsProgress) this.#watches.rewind()
-    this.#asking.shift()?.resolve({ done: false, value: { events, revision } })
+    this.#asking.shift()?.resolve({ done: false, value: { events, revision, isFragment } })
   }
 
   readonly #abort = (): void => this.fail(this.#signal?.reason)

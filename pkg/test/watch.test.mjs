@@ -328,10 +328,33 @@ test('progress is told where nothing happens', async t => {
   const watch = db.watch('k', { progress: 20 })
   await db.put('other', '')
   const began = performance.now()
-  for (let i = 0; i < 3; i += 1) assert.deepEqual((await watch.next()).value, { events: [], revision: 2 })
+  const notice = { events: [], revision: 2, isFragment: false }
+  for (let i = 0; i < 3; i += 1) assert.deepEqual((await watch.next()).value, notice)
   assert.ok(performance.now() - began >= 50)
   await db.put('k', 'v')
   assert.deepEqual((await events(watch, 1)).map(brief), [['put', 'k', 'v', 3]])
+})
+
+test('a revision comes in fragments if it may', async t => {
+  const db = await fresh(t)
+  const puts = Array.from({ length: 9 }, (_, i) => put(`k${i}`, 'v'.repeat(100)))
+  await db
+    .txn()
+    .then(...puts)
+    .commit()
+  const whole = await db.watch({ all: true }, { from: 1 }).next()
+  assert.deepEqual([whole.value.events.length, whole.value.isFragment, whole.value.revision], [9, false, 2])
+  const watch = db.watch({ all: true }, { from: 1, fragmentBytes: 250 })
+  const seen = []
+  for (let i = 0; i < 3; i += 1) {
+    const { events, isFragment, revision } = (await watch.next()).value
+    seen.push([events.map(event => event.key).join(' '), isFragment, revision])
+  }
+  assert.deepEqual(seen, [
+    ['k0 k1 k2', true, 1],
+    ['k3 k4 k5', true, 1],
+    ['k6 k7 k8', false, 2],
+  ])
 })
 
 test('ten thousand watches, of which a put concerns one', async t => {
@@ -418,6 +441,7 @@ const refused = [
   [db => db.watch('a', { puts: 'no' }), 'INVALID_ARGUMENT', /puts must be true or false/],
   [db => db.watch('a', { previous: 1 }), 'INVALID_ARGUMENT', /previous must be/],
   [db => db.watch('a', { progress: 0 }), 'INVALID_ARGUMENT', /at least a millisecond/],
+  [db => db.watch('a', { fragmentBytes: 0 }), 'INVALID_ARGUMENT', /fragmentBytes must be/],
   [db => db.watch('a', { signal: {} }), 'INVALID_ARGUMENT', /AbortSignal/],
   [db => db.watch('a', { values: 'xml' }), 'INVALID_ARGUMENT', /values must be/],
 ]
