@@ -1,6 +1,6 @@
-//! The host's monotonic clock.
+//! The host's clocks.
 
-use palimpsest_kv::{Clock, Time};
+use palimpsest_kv::{Clock, Time, WallTime};
 use wasm_bindgen::prelude::*;
 
 #[wasm_bindgen]
@@ -9,12 +9,16 @@ extern "C" {
     fn performance_now() -> f64;
 }
 
-/// `performance.now()`, in microseconds since the program's start.
+/// `performance.now()`, in microseconds since the program's start, and `Date.now()`.
 pub(crate) struct HostClock;
 
 impl Clock for HostClock {
     fn now(&self) -> Time {
         Time::from_micros((performance_now() * 1000.0) as u64)
+    }
+
+    fn wall(&self) -> Option<WallTime> {
+        Some(WallTime::from_millis(js_sys::Date::now() as u64))
     }
 }
 

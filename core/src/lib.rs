@@ -107,6 +107,6 @@ pub use revision::Revision;
 pub use salvage::{Damage, Examined, Lost, Salvaged, Sound, examine, salvage};
 #[cfg(feature = "std")]
 pub use scheduler::SystemClock;
-pub use scheduler::{Budget, Clock, Next, Time};
+pub use scheduler::{Budget, Clock, Next, Time, WallTime};
 pub use store::*;
 pub use watch::EventKind;

@@ -37,10 +37,48 @@ impl Time {
     }
 }
 
-/// Where the engine reads the time: never going back, in microseconds.
+/// A moment by the calendar, in milliseconds since the beginning of 1970 (UTC), leap seconds not counted.
+///
+/// Calendars are set by hand and by networks, so it may go back. It tells when something was written and when something is to
+/// end though the program does not run meanwhile; nothing is measured by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(u64);
+
+impl WallTime {
+    /// The moment so many milliseconds after the beginning of 1970.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the beginning of 1970.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `duration` later.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+
+    /// The moment `duration` earlier, or the beginning of 1970.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Where the engine reads the time.
 pub trait Clock {
-    /// The present moment.
+    /// The present moment: never going back, in microseconds.
     fn now(&self) -> Time;
+
+    /// The present moment by the calendar; `None` where nobody knows.
+    fn wall(&self) -> Option<WallTime> {
+        None
+    }
 }
 
 impl<F: Fn() -> Time> Clock for F {
@@ -128,7 +166,7 @@ impl<'a, C: Clock> Deadline<'a, C> {
     }
 }
 
-/// The system's monotonic clock.
+/// The system's clocks: the monotonic one, and the calendar.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
@@ -155,5 +193,10 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Time {
         Time::from_micros(u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    fn wall(&self) -> Option<WallTime> {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(WallTime::from_millis(u64::try_from(since.as_millis()).ok()?))
     }
 }

@@ -3,12 +3,17 @@
 use std::cell::Cell;
 
 use palimpsest_kv::storage::Storage;
-use palimpsest_kv::{Budget, Clock, Next, Store, Time};
+use palimpsest_kv::{Budget, Clock, Next, Store, Time, WallTime};
 
-/// A clock that goes forward by the same amount each time it is looked at, so that a budget is a number of looks.
+/// What the calendar says when a [`SimClock`] is at 0, in milliseconds since 1970: some day in November 2023.
+pub const CALENDAR_START: u64 = 1_700_000_000_000;
+
+/// A clock that goes forward by the same amount each time it is looked at, so that a budget is a number of looks. Its calendar goes with it,
+/// and can be set.
 #[derive(Debug, Default)]
 pub struct SimClock {
     now: Cell<u64>,
+    calendar: Cell<u64>,
     micros_per_look: u64,
     looks: Cell<u64>,
 }
@@ -17,7 +22,12 @@ impl SimClock {
     /// A clock at 0 that goes forward by `micros` with each look.
     #[must_use]
     pub fn ticking(micros: u64) -> Self {
-        Self { now: Cell::new(0), micros_per_look: micros, looks: Cell::new(0) }
+        Self {
+            now: Cell::new(0),
+            calendar: Cell::new(CALENDAR_START),
+            micros_per_look: micros,
+            looks: Cell::new(0),
+        }
     }
 
     /// Lets time pass until `time`, if that is later.
@@ -28,6 +38,17 @@ impl SimClock {
     /// Lets time pass.
     pub fn advance(&self, micros: u64) {
         self.now.set(self.now.get().saturating_add(micros));
+    }
+
+    /// Sets the calendar, as people and networks do: forward or back.
+    pub fn set_calendar(&self, wall: WallTime) {
+        self.calendar.set(wall.as_millis().saturating_sub(self.now.get() / 1000));
+    }
+
+    /// What the calendar says.
+    #[must_use]
+    pub fn calendar(&self) -> WallTime {
+        WallTime::from_millis(self.calendar.get() + self.now.get() / 1000)
     }
 
     /// The present moment, without a look.
@@ -55,6 +76,10 @@ impl Clock for SimClock {
         self.advance(self.micros_per_look);
         self.looks.set(self.looks.get() + 1);
         now
+    }
+
+    fn wall(&self) -> Option<WallTime> {
+        Some(self.calendar())
     }
 }
 

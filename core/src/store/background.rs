@@ -12,7 +12,7 @@ use crate::compaction::{Auto, Job, Limits, Parts};
 use crate::error::{Error, Result};
 use crate::limits::{CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES};
 use crate::pager::{Checkpoint, Progress};
-use crate::records::{Frozen, Records};
+use crate::records::Frozen;
 use crate::revision::Revision;
 use crate::sabotage::sabotaged;
 use crate::scheduler::{Budget, Clock, Deadline, Next, Time};
@@ -242,38 +242,17 @@ impl<S: Storage> Store<S> {
 
     pub(super) fn begin_checkpoint(&mut self, finishes: Option<u64>) -> Result<()> {
         self.commit_and_sync()?;
-        self.store_leases()?;
+        self.store_kept()?;
         let records = self.records.freeze(&mut self.pager)?;
         let pager = self.pager.begin_checkpoint()?;
         let root = RootState {
             records: None,
-            leases: self.system.clone(),
+            kept: self.system.clone(),
             revision: self.revision,
             scheduled: self.compacted,
             finished: if sabotaged!(FinishedTooEarly) { self.compacted } else { finishes.or(self.finished) },
         };
         self.background.checkpoint = Some(Running { pager, records, root, finishes });
-        Ok(())
-    }
-
-    /// Writes the leases to pages of their own, if there is anything about them that the last checkpoint does not know.
-    fn store_leases(&mut self) -> Result<()> {
-        if !self.leases.has_changed() || sabotaged!(LeasesNotCheckpointed) {
-            return Ok(());
-        }
-        let before = self.system.take();
-        if let Some(chain) = &before {
-            for page in Records::pages_apart(self.pager.pages(), chain)? {
-                self.pager.free(page);
-            }
-        }
-        let kept = self.leases.keep();
-        if !kept.is_empty() {
-            let Ok(bytes) = postcard::to_allocvec(&kept) else {
-                unreachable!("a vector takes any number of bytes")
-            };
-            self.system = Some(Records::store_apart(&mut self.pager, &bytes)?);
-        }
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod compact;
 mod entry;
 mod hash;
 mod intervals;
+mod kept;
 mod leases;
 mod open;
 mod options;
@@ -110,7 +111,7 @@ pub struct Store<S: Storage> {
     queue: VecDeque<u64>,
     background: Background,
     leases: Leases,
-    /// Where the last checkpoint has written the leases; `None` if there were none.
+    /// Where the last checkpoint has written what it remembers besides the records; `None` if that was nothing.
     system: Option<Chain>,
     /// A record of the engine's own, which takes no revision, may not be durable yet.
     has_unsynced_system: bool,

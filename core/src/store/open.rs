@@ -9,11 +9,12 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::background::Background;
+use super::kept::{Kept, restore_leases};
 use super::{Options, Store};
 use crate::compaction::DeadList;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
-use crate::lease::{Kept, LeaseId, Leases};
+use crate::lease::{LeaseId, Leases};
 use crate::limits::{MAX_LEASE_SECONDS, MIN_LEASE_SECONDS};
 use crate::pager::{Bitmap, MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed, Unproven};
 use crate::records::{Body, Chain, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
@@ -29,11 +30,11 @@ pub(crate) struct RootState {
     pub(crate) revision: u64,
     pub(crate) scheduled: Option<u64>,
     pub(crate) finished: Option<u64>,
-    /// Where the leases are; `None` if there are none.
-    pub(crate) leases: Option<Chain>,
+    /// Where that is what a checkpoint remembers besides; `None` if it is nothing.
+    pub(crate) kept: Option<Chain>,
 }
 
-/// What every root says. What follows it in the meta slot says where the leases are, if there are any.
+/// What every root says. What follows it in the meta slot says where the rest is, if there is any.
 #[derive(Serialize, Deserialize)]
 struct RootStart {
     records: Option<RecordsRoot>,
@@ -45,16 +46,16 @@ struct RootStart {
 impl RootState {
     /// The state of a store that nothing was written to.
     pub(crate) const fn new() -> Self {
-        Self { records: None, revision: Revision::FIRST.get(), scheduled: None, finished: None, leases: None }
+        Self { records: None, revision: Revision::FIRST.get(), scheduled: None, finished: None, kept: None }
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
-        let Self { records, revision, scheduled, finished, leases } = self;
+        let Self { records, revision, scheduled, finished, kept } = self;
         let (records, scheduled, finished) = (*records, *scheduled, *finished);
         let start = RootStart { records, revision: *revision, scheduled, finished };
         let bytes = postcard::to_allocvec(&start).and_then(|mut bytes| {
-            if let Some(leases) = leases {
-                bytes.extend(postcard::to_allocvec(leases)?);
+            if let Some(kept) = kept {
+                bytes.extend(postcard::to_allocvec(kept)?);
             }
             Ok(bytes)
         });
@@ -69,10 +70,9 @@ impl RootState {
         let corrupt = |what: String| Error::corrupt(0, PageKind::Meta, what);
         let unreadable = |error: postcard::Error| corrupt(format!("the root can't be read: {error}"));
         let (start, rest) = postcard::take_from_bytes::<RootStart>(bytes).map_err(unreadable)?;
-        let leases =
-            if rest.is_empty() { None } else { Some(postcard::from_bytes(rest).map_err(unreadable)?) };
+        let kept = if rest.is_empty() { None } else { Some(postcard::from_bytes(rest).map_err(unreadable)?) };
         let RootStart { records, revision, scheduled, finished } = start;
-        let root = Self { records, revision, scheduled, finished, leases };
+        let root = Self { records, revision, scheduled, finished, kept };
         let possible = Revision::FIRST.get()..=Revision::LAST.get();
         let is_history = possible.contains(&root.revision)
             && root.scheduled <= Some(root.revision)
@@ -90,7 +90,7 @@ struct Opening<S> {
     scheduled: Option<u64>,
     finished: Option<u64>,
     leases: Leases,
-    /// Where the leases of the checkpoint are.
+    /// Where that is what the checkpoint remembers besides the records.
     system: Option<Chain>,
 }
 
@@ -142,8 +142,9 @@ impl<S: Storage> Opening<S> {
         records.open_page().into_iter().for_each(|page| {
             pager.claim(page);
         });
-        let RootState { revision, scheduled, finished, leases: system, .. } = root;
-        let leases = load_leases(&pager, system.as_ref())?;
+        let RootState { revision, scheduled, finished, kept: system, .. } = root;
+        let kept = Kept::load(&pager, system.as_ref())?;
+        let leases = restore_leases(&kept, system.as_ref())?;
         Ok(Self { pager, records, revision, scheduled, finished, leases, system })
     }
 
@@ -333,16 +334,6 @@ struct LoadedIndex {
     records: u64,
     /// The keys whose newest records name a lease, with its number.
     attached: BTreeMap<Vec<u8>, u64>,
-}
-
-/// The leases that a checkpoint remembers.
-fn load_leases<S: Storage>(pager: &Pager<S>, chain: Option<&Chain>) -> Result<Leases> {
-    let Some(chain) = chain else { return Ok(Leases::default()) };
-    let damaged = |what: String| Error::corrupt(chain.first_page(), PageKind::Overflow, what);
-    let bytes = Records::load_apart(pager.pages(), chain)?;
-    let kept: Vec<Kept> = postcard::from_bytes(&bytes)
-        .map_err(|error| damaged(format!("the leases can't be read: {error}")))?;
-    Leases::restore(&kept).map_err(|what| damaged(what.into()))
 }
 
 fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reached) -> Result<LoadedIndex> {

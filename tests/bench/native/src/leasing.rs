@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
-use palimpsest_kv::{Clock, LeaseId, Next, Put, Store, SystemClock, Time};
+use palimpsest_kv::{Clock, LeaseId, Next, Put, Store, SystemClock, Time, WallTime};
 use palimpsest_kv_bench_workload::{Outcome, Samples, millis, tell};
 
 use crate::host::BUDGET;
@@ -20,6 +20,10 @@ struct Leaping {
 impl Clock for Leaping {
     fn now(&self) -> Time {
         self.clock.now().after(self.ahead.get())
+    }
+
+    fn wall(&self) -> Option<WallTime> {
+        Some(self.clock.wall()?.after(self.ahead.get()))
     }
 }
 

@@ -1,0 +1,110 @@
+//! What a checkpoint remembers besides the records: lists, one after the other, in overflow pages that the root names.
+//!
+//! Lists are added at the end as the format grows, and one that is not there is empty: what an older build wrote can be read.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Store;
+use crate::error::{Error, PageKind, Result};
+use crate::lease::{Kept as KeptLease, Leases};
+use crate::pager::Pager;
+use crate::records::{Chain, Records};
+use crate::sabotage::sabotaged;
+use crate::storage::Storage;
+
+/// The lists, read or to be written.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) leases: Vec<KeptLease>,
+}
+
+impl Kept {
+    fn is_empty(&self) -> bool {
+        let Self { leases } = self;
+        leases.is_empty()
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let Self { leases } = self;
+        let mut bytes = Vec::new();
+        append(&mut bytes, leases);
+        bytes
+    }
+
+    /// # Errors
+    /// Says in words which list can't be read.
+    fn decode(mut bytes: &[u8]) -> core::result::Result<Self, String> {
+        let leases = take(&mut bytes, "leases")?;
+        if !bytes.is_empty() {
+            return Err(format!("{} bytes behind the last list", bytes.len()));
+        }
+        Ok(Self { leases })
+    }
+
+    /// What the checkpoint remembers that wrote this chain.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Storage`].
+    pub(super) fn load<S: Storage>(pager: &Pager<S>, chain: Option<&Chain>) -> Result<Self> {
+        let Some(chain) = chain else { return Ok(Self::default()) };
+        let bytes = Records::load_apart(pager.pages(), chain)?;
+        Self::decode(&bytes).map_err(|what| damaged(chain, what))
+    }
+}
+
+/// The error of a chain that says what can't be.
+pub(super) fn damaged(chain: &Chain, what: impl Into<String>) -> Error {
+    Error::corrupt(chain.first_page(), PageKind::Overflow, what)
+}
+
+fn append<T: Serialize>(bytes: &mut Vec<u8>, list: &[T]) {
+    let Ok(list) = postcard::to_allocvec(list) else { unreachable!("a vector takes any number of bytes") };
+    bytes.extend(list);
+}
+
+/// The next list.
+fn take<T: DeserializeOwned>(bytes: &mut &[u8], name: &str) -> core::result::Result<Vec<T>, String> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (list, rest) =
+        postcard::take_from_bytes(bytes).map_err(|error| format!("the {name} can't be read: {error}"))?;
+    *bytes = rest;
+    Ok(list)
+}
+
+impl<S: Storage> Store<S> {
+    /// Writes the lists to pages of their own, if there is anything about them that the last checkpoint does not know.
+    pub(super) fn store_kept(&mut self) -> Result<()> {
+        if !self.leases.has_changed() || sabotaged!(LeasesNotCheckpointed) {
+            return Ok(());
+        }
+        let before = self.system.take();
+        if let Some(chain) = &before {
+            for page in Records::pages_apart(self.pager.pages(), chain)? {
+                self.pager.free(page);
+            }
+        }
+        let kept = Kept { leases: self.leases.keep() };
+        if !kept.is_empty() {
+            self.system = Some(Records::store_apart(&mut self.pager, &kept.encode())?);
+        }
+        Ok(())
+    }
+}
+
+/// The leases that a checkpoint remembers.
+///
+/// # Errors
+/// [`Error::Corrupt`] if there can be no such leases.
+pub(super) fn restore_leases(kept: &Kept, chain: Option<&Chain>) -> Result<Leases> {
+    Leases::restore(&kept.leases).map_err(|what| match chain {
+        Some(chain) => damaged(chain, what),
+        None => Error::corrupt(0, PageKind::Meta, what),
+    })
+}
