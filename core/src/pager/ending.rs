@@ -55,7 +55,7 @@ impl<S: Storage> Pager<S> {
         }
         let broken = self.broken_place(&log)?;
         for place in self.places_after(broken)? {
-            if self.log_page(place)?.is_some_and(|header| header.vouches_for(lost)) {
+            if self.log_page(place, |header| header.vouches_for(lost))?.is_some() {
                 return Ok((broken, true));
             }
         }
@@ -66,7 +66,7 @@ impl<S: Storage> Pager<S> {
     fn broken_place(&self, log: &Log) -> Result<PageId> {
         let (mut at, mut previous) = (log.next(), log.previous);
         for _ in 0..LOOKS {
-            match self.log_page(at)? {
+            match self.log_page(at, |_| true)? {
                 Some(header)
                     if header.previous == previous && Some(header.commit) == log.commit.checked_add(1) =>
                 {
@@ -88,11 +88,14 @@ impl<S: Storage> Pager<S> {
         Ok(named.into_iter().chain(behind).chain(lowest).collect())
     }
 
-    /// The header of a page that verifies as a leaf.
-    fn log_page(&self, place: PageId) -> Result<Option<LogPage>> {
+    /// The header of a page that verifies as a leaf, if it is one that is looked for. What it says is asked first, since verifying is
+    /// what takes time, and hardly any page says what is looked for.
+    fn log_page(&self, place: PageId, is_wanted: impl Fn(&LogPage) -> bool) -> Result<Option<LogPage>> {
         let Some(page) = self.pages.load_unverified(place)? else { return Ok(None) };
-        let is_leaf = check_kind(&page, place, PageKind::Leaf).is_ok();
-        let is_leaf = is_leaf && is_sealed(&page, self.pages.store_id(), place);
-        Ok(is_leaf.then(|| LogPage::of(place, &page)))
+        let header = LogPage::of(place, &page);
+        let is_leaf = is_wanted(&header)
+            && check_kind(&page, place, PageKind::Leaf).is_ok()
+            && is_sealed(&page, self.pages.store_id(), place);
+        Ok(is_leaf.then_some(header))
     }
 }
