@@ -247,8 +247,8 @@ impl fmt::Display for Error {
             }
             Self::NoSpace { used, needed, quota } => write!(
                 f,
-                "no space: {used} bytes are in use, the write may need {needed}, and the quota is {quota}; \
-                 delete keys or compact, and space comes back"
+                "no space: {used} bytes are in use, the write may need {needed}, and the quota is {quota}, of which a part is \
+                 kept free for deleting and compacting; do either, and space comes back"
             ),
             Self::WatchNotFound { watcher } => write!(f, "there is no watcher {watcher}"),
             Self::EmptyInterval => {

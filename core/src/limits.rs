@@ -58,6 +58,10 @@ pub(crate) const WATCH_SCAN_RECORDS: usize = 4096;
 pub(crate) const PUT_OVERHEAD_BYTES: u64 = 256;
 /// Bytes that a lease is taken to need, as in etcd.
 pub(crate) const LEASE_BYTES: u64 = 64;
+/// What puts leave free of the quota, for what frees space to work in: this part of it, but at most so many bytes.
+pub(crate) const QUOTA_RESERVE_PART: u64 = 8;
+/// The reserve at most, in bytes.
+pub(crate) const QUOTA_RESERVE_MOST_BYTES: u64 = 8 << 20;
 /// Leaves that wait in memory for the next commit before one is written out without a sync.
 pub(crate) const MAX_UNWRITTEN_LEAVES: usize = 64;
 /// Pages of the log between two checkpoints: bounds what opening must follow (16 MiB with the default page).

@@ -54,6 +54,8 @@ mod switch {
         PredecessorUnchecked,
         /// Every page of the log is taken for the end of its commit.
         CommitEndIgnored,
+        /// A store that is nearly full works as if it had all the room it wants.
+        ReserveIgnored,
         /// The log is followed for one commit only.
         LogFollowedOnce,
         /// A commit that is missing and was durable once is taken for one that a crash prevented.

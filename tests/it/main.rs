@@ -29,6 +29,8 @@ mod model;
 #[cfg(test)]
 mod openers;
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
 mod salvage;
 #[cfg(test)]
 mod semantics;

@@ -38,6 +38,8 @@ pub(crate) struct Pager<S> {
     pub(super) durable_pages: u32,
     /// Commits since the last sync.
     pub(super) unsynced: u64,
+    /// Pages that the storage does not grow beyond as long as it has others.
+    pub(super) bound: Option<u32>,
     /// The meta slot to rely on, as it was found, until it was written once more and synced.
     pub(super) found_slot: Option<FoundSlot>,
 }
@@ -126,13 +128,20 @@ impl<S: Storage> Pager<S> {
     pub(super) fn grow(&mut self) -> Result<()> {
         let pages = self.space.pages();
         let growth = (pages / 4).clamp(MIN_GROWTH, LITTLE_GROWTH).max(pages / 32).min(MAX_GROWTH);
-        let grown = pages.saturating_add(growth);
+        // Room for one commit's page at least: who bounds the storage sees to it that no more than that is asked for.
+        let bound = self.bound.map_or(u32::MAX, |bound| bound.max(pages.saturating_add(1)));
+        let grown = pages.saturating_add(growth).min(bound);
         // It may be longer than its pages are many, while its end is being cut off.
         if grown > self.pages.len() {
             self.pages.set_len(grown)?;
         }
         self.space.grow(grown);
         Ok(())
+    }
+
+    /// Has the storage not grow ahead beyond so many pages; beyond them it grows by what is needed.
+    pub(crate) fn bound_growth(&mut self, pages: Option<u32>) {
+        self.bound = pages;
     }
 
     /// Lets go of a page that the newest state no longer reaches.

@@ -205,6 +205,11 @@ impl<S: Storage> Store<S> {
             |parts: usize, most: usize| (self.pager.file_pages() as usize / parts).clamp(LEAST_PAGES, most);
         // Pages that a snapshot holds do not come back by a checkpoint, so they must not ask for one again and again.
         let pending = self.pager.releasable_pages();
+        if let Some(pages) = self.pages_left_to_work_in()
+            && superseded + pending >= pages
+        {
+            return true;
+        }
         pages >= CHECKPOINT_LOG_PAGES
             || superseded >= share(4, CHECKPOINT_SUPERSEDED_PAGES)
             || (pending >= share(8, CHECKPOINT_PENDING_PAGES) && self.background.job.is_some())
@@ -296,7 +301,9 @@ impl<S: Storage> Store<S> {
             None => Job::new(revision, &self.dead),
         };
         let before = job.removed();
-        let limits = Limits { records: self.options.compaction_batch_limit, deadline };
+        // Each record may be the only one that a leaf loses, and the leaf is copied.
+        let most = self.pages_left_to_work_in().unwrap_or(usize::MAX);
+        let limits = Limits { records: self.options.compaction_batch_limit.min(most), deadline };
         let mut parts = Parts {
             pager: &mut self.pager,
             records: &mut self.records,

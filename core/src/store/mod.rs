@@ -116,7 +116,7 @@ pub struct Store<S: Storage> {
     /// A record of the engine's own, which takes no revision, may not be durable yet.
     has_unsynced_system: bool,
     watchers: Watchers,
-    /// What the write needed that the quota did not allow, until one is allowed again.
+    /// What the write needed that the quota last did not allow.
     refused_bytes: Option<u64>,
     /// Why the store refuses to write: what the storage said.
     failed: Option<String>,

@@ -280,7 +280,7 @@ impl<S: Storage> Opening<S> {
             self.leases.attach(key, Some(id));
         }
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
-        Ok(Store {
+        let mut store = Store {
             pager: self.pager,
             records: self.records,
             index: loaded.index,
@@ -299,7 +299,9 @@ impl<S: Storage> Opening<S> {
             refused_bytes: None,
             options,
             failed: None,
-        })
+        };
+        store.bound_growth();
+        Ok(store)
     }
 }
 

@@ -51,7 +51,8 @@ pub struct Options {
     /// Operations in one branch of a transaction at most.
     pub max_txn_ops: usize,
     /// How many bytes of pages may be in use: a put, a transaction with puts or a grant of a lease that may need more is refused with
-    /// [`Error::NoSpace`], while reads, deletes and compaction go on. `None` sets no bound;
+    /// [`Error::NoSpace`], while reads, deletes and compaction go on. An eighth of the quota, but at most 8 MiB, is not for puts: in it
+    /// a full store deletes, compacts and gets shorter. `None` sets no bound;
     /// [`Store::set_quota`](crate::Store::set_quota) changes it later.
     pub quota_bytes: Option<u64>,
     /// A random number that tells a new store from every other, so that no page of one verifies in another. `None` takes one from

@@ -287,3 +287,9 @@ fn nested_transactions_are_checked_as_others() {
 fn a_storage_is_not_made_shorter_too_early() {
     check_simulated(Sabotage::CutTooEarly);
 }
+
+/// etcd#9992, etcd#14595: a full store could not be emptied, since that needs room too.
+#[test]
+fn a_full_store_gets_room_again() {
+    check(Sabotage::ReserveIgnored, crate::quota::full_stores_get_room_again);
+}

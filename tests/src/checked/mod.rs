@@ -36,6 +36,8 @@ pub struct Checked<M: Medium> {
     /// The newest revision that the store has called durable.
     durable: u64,
     watchers: Vec<Watching>,
+    /// What the last write that found no space would have needed.
+    refused: Option<u64>,
     /// Between which moments the clock was last looked at by the store, if it was.
     looked: Option<(Time, Time)>,
 }
@@ -86,6 +88,7 @@ impl<M: Medium> Checked<M> {
             durability,
             durable: 1,
             watchers: Vec::new(),
+            refused: None,
             looked: None,
         }
     }
@@ -266,6 +269,7 @@ impl<M: Medium> Checked<M> {
         let storage = self.medium.storage().expect("the medium can be used again");
         let store = Store::open(storage, self.options.clone()).expect("a store that was left can be opened");
         self.store = Some(store);
+        self.refused = None;
     }
 
     /// Compares everything that can be seen: the store's own check, the numbers, and the full contents of many readable revisions

@@ -16,11 +16,14 @@ impl<M: Medium> Checked<M> {
 
     /// Tells the model how much space the store uses, which is for the store to decide.
     pub(super) fn note_space(&mut self) {
-        let space = self.options.quota_bytes.map(|quota| {
-            let used = self.store().status().expect("a store tells its status").used_bytes;
-            Space { used, quota }
-        });
+        let space = self.space();
         self.model.note_space(space);
+    }
+
+    fn space(&mut self) -> Option<Space> {
+        let quota = self.options.quota_bytes?;
+        let used = self.store().status().expect("a store tells its status").used_bytes;
+        Some(Space { used, quota })
     }
 
     pub(super) fn write(&mut self, durability: Durability, write: &Action) {
@@ -60,11 +63,18 @@ impl<M: Medium> Checked<M> {
         }
     }
 
-    /// A write that finds no space raises the alarm.
+    /// A write that finds no space raises the alarm, and it is over as soon as that write would find some.
     pub(super) fn compare_alarm(&mut self, refused: Option<&Error>) {
-        if matches!(refused, Some(Error::NoSpace { .. })) {
-            let status = self.store().status().expect("a store tells its status");
-            assert!(status.is_out_of_space, "a write found no space, and the status does not tell");
+        if let Some(Error::NoSpace { needed, .. }) = refused {
+            self.refused = Some(*needed);
         }
+        let space = self.space();
+        let is_raised = self.refused.zip(space).is_some_and(|(needed, space)| !space.has_room(needed));
+        let status = self.store().status().expect("a store tells its status");
+        assert_eq!(
+            status.is_out_of_space, is_raised,
+            "the alarm: {space:?}, {:?} were refused",
+            self.refused
+        );
     }
 }

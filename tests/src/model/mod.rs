@@ -66,6 +66,14 @@ pub struct Space {
     pub quota: u64,
 }
 
+impl Space {
+    /// Whether a write that may need so many bytes finds them: an eighth of the quota, but at most 8 MiB, is not for writes.
+    #[must_use]
+    pub fn has_room(self, needed: u64) -> bool {
+        self.used + needed + (self.quota / 8).min(8 << 20) < self.quota
+    }
+}
+
 /// What a read answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {

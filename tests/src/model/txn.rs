@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use palimpsest_kv::{Error, Order, SortBy};
 
-use super::{Answer, Committed, Expected, Model, Record, Space, StepOutcome};
+use super::{Answer, Committed, Expected, Model, Record, StepOutcome};
 use crate::action::{
     Attachment, Condition, Deleting, Form, Found, Putting, Query, Relation, Step, Target, Transaction,
 };
@@ -78,8 +78,8 @@ impl Model {
     }
 
     fn out_of_space(&self, needed: u64) -> Option<Error> {
-        let Space { used, quota } = self.space.filter(|_| needed > 0)?;
-        (used + needed >= quota).then_some(Error::NoSpace { used, needed, quota })
+        let space = self.space.filter(|_| needed > 0)?;
+        (!space.has_room(needed)).then_some(Error::NoSpace { used: space.used, needed, quota: space.quota })
     }
 
     /// All conditions see the state before the transaction, those of the transactions within it too.
