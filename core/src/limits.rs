@@ -40,6 +40,11 @@ pub const WATCH_BATCH_BYTES: usize = 3 * 512 * 1024;
 
 /// Free bytes from which on the storage is made shorter by itself, if they are a quarter of it.
 pub const SHRINK_LEAST_BYTES: u64 = 1 << 20;
+/// Pages that a compaction or a shrinking writes before they are synced: else the next commit's sync, or a checkpoint's, would wait for all
+/// of them at once.
+pub(crate) const BACKGROUND_SYNC_PAGES: usize = 256;
+/// Bytes that are cut off the storage's end in one step: file systems take the time to free each block.
+pub(crate) const SHRINK_STEP_BYTES: u64 = 4 << 20;
 /// Free pages that are left at the storage's end at least when it is made shorter.
 pub(crate) const SHRINK_SPARE_PAGES: u32 = 8;
 
@@ -70,7 +75,7 @@ pub(crate) const CHECKPOINT_LOG_PAGES: usize = 4096;
 /// file, if that is less.
 pub(crate) const CHECKPOINT_SUPERSEDED_PAGES: usize = 256;
 /// Pages freed and waiting for a checkpoint before compaction asks for one: bounds how far the file grows while a
-/// compaction copies what it keeps. An eighth of a small file, if that is less.
+/// compaction copies what it keeps. A twenty-fourth of a small file, if that is less.
 pub(crate) const CHECKPOINT_PENDING_PAGES: usize = 1024;
 
 const _: () = assert!(MIN_PAGE_BYTES.is_power_of_two() && MAX_PAGE_BYTES.is_power_of_two());

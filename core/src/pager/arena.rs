@@ -38,6 +38,8 @@ pub(crate) struct Pager<S> {
     pub(super) durable_pages: u32,
     /// Commits since the last sync.
     pub(super) unsynced: u64,
+    /// Pages written since the last sync, those of commits left out.
+    pub(super) unsynced_pages: usize,
     /// Pages that the storage does not grow beyond as long as it has others.
     pub(super) bound: Option<u32>,
     /// The meta slot to rely on, as it was found, until it was written once more and synced.
@@ -167,6 +169,7 @@ impl<S: Storage> Pager<S> {
     pub(crate) fn write(&mut self, place: PageId, page: &mut Page) -> Result<PageRef> {
         let checksum = seal(page, self.pages.store_id(), place);
         self.pages.write_raw(place, page)?;
+        self.unsynced_pages += 1;
         self.pages.remember(place, page);
         Ok(PageRef { page: place.get(), checksum })
     }
@@ -177,6 +180,7 @@ impl<S: Storage> Pager<S> {
     /// [`Error::Storage`] if the storage fails.
     pub(crate) fn write_run(&mut self, start: PageId, bytes: &[u8]) -> Result<PageRef> {
         self.pages.write_raw(start, bytes)?;
+        self.unsynced_pages += bytes.len() / self.page_bytes();
         Ok(PageRef { page: start.get(), checksum: checksum(self.pages.store_id(), start.get(), bytes) })
     }
 
@@ -195,7 +199,13 @@ impl<S: Storage> Pager<S> {
         }
         self.durable_pages = self.space.pages();
         self.unsynced = 0;
+        self.unsynced_pages = 0;
         Ok(())
+    }
+
+    /// Pages written since the last sync, those of commits left out.
+    pub(crate) fn unsynced_pages(&self) -> usize {
+        self.unsynced_pages
     }
 
     /// A hold on all pages that are reachable now, for a snapshot.

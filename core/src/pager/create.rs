@@ -89,6 +89,7 @@ impl<S: Storage> Pager<S> {
             trusted_slot: slot,
             durable_pages: meta.pages,
             unsynced: 0,
+            unsynced_pages: 0,
             bound: None,
             found_slot: None,
         };

@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use super::arena::Pager;
+use super::checkpoint::Progress;
 use super::freelist::{MAX_LEVEL, Node, bits_per_page, fan_out, top_level};
 use super::page::PageId;
 use crate::error::Result;
@@ -84,12 +85,17 @@ impl<S: Storage> Pager<S> {
         self.space.touch(PageId::new(0));
     }
 
-    /// Makes the storage as long as its pages are many. Both meta slots must say durably that it is.
+    /// Makes the storage as long as its pages are many, by a step of so many pages at most. Both meta slots must say durably that it is.
     ///
     /// # Errors
     /// [`Error::Storage`](crate::Error::Storage) if the storage fails.
-    pub(crate) fn cut_storage(&mut self) -> Result<()> {
-        let pages = self.space.pages();
-        if pages < self.pages.len() { self.pages.set_len(pages) } else { Ok(()) }
+    pub(crate) fn cut_storage(&mut self, most: u32) -> Result<Progress> {
+        let (pages, long) = (self.space.pages(), self.pages.len());
+        if pages >= long {
+            return Ok(Progress::Done);
+        }
+        let next = pages.max(long.saturating_sub(most));
+        self.pages.set_len(next)?;
+        Ok(if next > pages { Progress::More } else { Progress::Done })
     }
 }

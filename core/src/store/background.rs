@@ -10,7 +10,9 @@ use super::status::StepTimes;
 use super::{Options, Store};
 use crate::compaction::{Auto, Job, Limits, Parts};
 use crate::error::{Error, Result};
-use crate::limits::{CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES};
+use crate::limits::{
+    BACKGROUND_SYNC_PAGES, CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES,
+};
 use crate::pager::{Checkpoint, Progress};
 use crate::records::Frozen;
 use crate::revision::Revision;
@@ -128,6 +130,12 @@ impl<S: Storage> Store<S> {
             self.begin_checkpoint(None)?;
             return Ok(Next::Now);
         }
+        if self.pager.unsynced_pages() >= BACKGROUND_SYNC_PAGES
+            && (self.background.job.is_some() || self.is_shrinking())
+        {
+            self.pager.sync()?;
+            return Ok(Next::Now);
+        }
         let compaction = self.compaction_step(deadline)?;
         // What is to be removed need not be moved. Between two chunks of a compaction everything else rests, too.
         if compaction != Next::Idle {
@@ -212,7 +220,7 @@ impl<S: Storage> Store<S> {
         }
         pages >= CHECKPOINT_LOG_PAGES
             || superseded >= share(4, CHECKPOINT_SUPERSEDED_PAGES)
-            || (pending >= share(8, CHECKPOINT_PENDING_PAGES) && self.background.job.is_some())
+            || (pending >= share(24, CHECKPOINT_PENDING_PAGES) && self.background.job.is_some())
     }
 
     pub(super) fn checkpoint_if_overdue(&mut self) -> Result<()> {

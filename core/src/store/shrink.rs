@@ -11,7 +11,8 @@ use alloc::vec::Vec;
 use super::Store;
 use crate::compaction::{Moved, Mover, Parts};
 use crate::error::{Error, Result};
-use crate::limits::{SHRINK_LEAST_BYTES, SHRINK_SPARE_PAGES};
+use crate::limits::{SHRINK_LEAST_BYTES, SHRINK_SPARE_PAGES, SHRINK_STEP_BYTES};
+use crate::pager::Progress;
 use crate::records::SystemRecord;
 use crate::sabotage::sabotaged;
 use crate::scheduler::{Clock, Deadline, Next};
@@ -37,6 +38,8 @@ pub(super) enum Stage {
     Settling { limit: u32 },
     /// The checkpoint that says that the storage is shorter is under way.
     Cutting,
+    /// The storage is being made shorter.
+    CuttingStorage,
 }
 
 /// Shortening the storage, as it stands.
@@ -113,7 +116,8 @@ impl<S: Storage> Store<S> {
             Stage::Idle => return Ok(Next::Idle),
             Stage::Moving(mover) => self.move_some(mover, deadline),
             Stage::Settling { limit } => self.cut(limit),
-            Stage::Cutting => self.cut_storage(),
+            Stage::Cutting => self.sync_and_cut(),
+            Stage::CuttingStorage => self.cut_storage(),
         };
         if let Err(Error::Corrupt { .. }) = &done {
             self.background.shrink.is_stalled = true;
@@ -203,17 +207,25 @@ impl<S: Storage> Store<S> {
         }
         self.pager.cut(end);
         if sabotaged!(CutTooEarly) {
-            self.pager.cut_storage()?;
+            let _all = self.pager.cut_storage(u32::MAX)?;
         }
         self.background.shrink.stage = Stage::Cutting;
         self.begin_checkpoint(None)
     }
 
-    fn cut_storage(&mut self) -> Result<()> {
+    fn sync_and_cut(&mut self) -> Result<()> {
         // The second meta slot was written after the checkpoint's last sync.
         self.pager.sync()?;
-        self.pager.cut_storage()?;
-        self.end_shrink();
+        self.background.shrink.stage = Stage::CuttingStorage;
+        Ok(())
+    }
+
+    fn cut_storage(&mut self) -> Result<()> {
+        let most = SHRINK_STEP_BYTES / self.pager.page_bytes() as u64;
+        match self.pager.cut_storage(u32::try_from(most).unwrap_or(u32::MAX))? {
+            Progress::More => self.background.shrink.stage = Stage::CuttingStorage,
+            Progress::Done => self.end_shrink(),
+        }
         Ok(())
     }
 

@@ -36,7 +36,7 @@ func measureCompaction(folder string, l *load, loaded bool) {
 		tell("records_per_s", float64(dead)/took.Seconds())
 	}
 	if loaded {
-		whileServing(s, l, compact)
+		whileServing(s, l, "", compact)
 	} else {
 		compact()
 	}
@@ -51,7 +51,7 @@ func measureCompaction(folder string, l *load, loaded bool) {
 	must(be.Close())
 }
 
-func whileServing(s mvcc.KV, l *load, work func()) {
+func whileServing(s mvcc.KV, l *load, prefix string, work func()) {
 	stop := make(chan struct{})
 	var both sync.WaitGroup
 	paced := func(samples *[]time.Duration, call func(key int)) {
@@ -78,8 +78,8 @@ func whileServing(s mvcc.KV, l *load, work func()) {
 	work()
 	close(stop)
 	both.Wait()
-	tellSamples("get", reads)
-	tellSamples("put", writes)
+	tellSamples(prefix+"get", reads)
+	tellSamples(prefix+"put", writes)
 }
 
 func tellSamples(name string, samples []time.Duration) {

@@ -1,4 +1,4 @@
-// Measures the mvcc store of etcd 3.4 in its own process, on its bbolt backend: `etcdmvcc serving FOLDER KEYS PUTS` or
+// Measures the mvcc store of etcd 3.4 in its own process, on its bbolt backend: `etcdmvcc serving|shrinking FOLDER KEYS PUTS` or
 // `etcdmvcc compaction FOLDER KEYS PUTS quiet|loaded`. It is built against Debian's golang-etcd-server-dev:
 // GO111MODULE=off GOPATH=/usr/share/gocode go build
 package main
@@ -50,7 +50,7 @@ func open(folder string) (mvcc.KV, backend.Backend) {
 
 func main() {
 	if len(os.Args) < 5 {
-		must(fmt.Errorf("usage: etcdmvcc serving|compaction FOLDER KEYS PUTS [quiet|loaded]"))
+		must(fmt.Errorf("usage: etcdmvcc serving|shrinking|compaction FOLDER KEYS PUTS [quiet|loaded]"))
 	}
 	keys, err := strconv.Atoi(os.Args[3])
 	must(err)
@@ -60,9 +60,12 @@ func main() {
 	must(err)
 	defer os.RemoveAll(folder)
 	l := newLoad(keys, puts)
-	if os.Args[1] == "compaction" {
+	switch os.Args[1] {
+	case "compaction":
 		measureCompaction(folder, l, len(os.Args) > 5 && os.Args[5] == "loaded")
-	} else {
+	case "shrinking":
+		measureShrinking(folder, l)
+	default:
 		measureServing(folder, l)
 	}
 }

@@ -2,8 +2,8 @@
 
 /** Sizes of a run: the full one is what the project's targets are about. */
 export const sizes = {
-  full: { keys: 100_000, puts: 1_000_000 },
-  quick: { keys: 10_000, puts: 100_000 },
+  full: { keys: 100_000, puts: 1_000_000, kept: [100_000, 200_000, 500_000, 1_000_000, 2_000_000] },
+  quick: { keys: 10_000, puts: 100_000, kept: [20_000, 50_000, 200_000] },
 }
 
 /** The engines in the order in which they take their turns. */
@@ -27,7 +27,7 @@ const deadShares = [
 /**
  * The jobs of one engine: `program` with `args`, whose measurements go to `column` under each of `prefixes`.
  * @param {string} engine
- * @param {{ keys: number, puts: number }} size
+ * @param {{ keys: number, puts: number, kept: number[] }} size
  * @param {string} folder where files are made
  */
 export function jobs(engine, size, folder) {
@@ -38,6 +38,8 @@ export function jobs(engine, size, folder) {
     args: args.map(String),
     prefixes,
   })
+  // 150,000 keys ten times over make a file of 250 MB, of which 90% is free after a compaction.
+  const free = [size.keys * 1.5, size.puts * 1.5]
   const compactions = deadShares.map(([name, keys]) => [name, [keys(size), size.puts]])
   switch (engine) {
     case 'native':
@@ -57,6 +59,9 @@ export function jobs(engine, size, folder) {
           .map(([name, load]) =>
             job('file', 'native', ['compaction', folder, ...load, 'unpaced'], [`${name}.`]),
           ),
+        job('file', 'native', ['shrinking', folder, ...free]),
+        job('file', 'native', ['churn', folder, ...serving, size.keys]),
+        job('memory', 'native', ['garbage', ...size.kept]),
         job('memory', 'native', ['watching', ...serving]),
         job('memory', 'native', ['leasing', size.keys]),
         job('memory', 'heap', [folder, ...serving]),
@@ -65,6 +70,7 @@ export function jobs(engine, size, folder) {
     case 'etcd':
       return [
         job('etcd', 'etcd', ['serving', folder, ...serving]),
+        job('etcd', 'etcd', ['shrinking', folder, ...free]),
         // It has one pace: the same figure stands beside our fastest and beside our default.
         ...compactions.map(([name, load], i) =>
           job(

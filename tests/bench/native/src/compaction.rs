@@ -13,7 +13,7 @@ use crate::medium::Medium;
 use crate::{loaded, relaxed};
 
 /// Between two calls of the reader and the writer, as in the program that measures etcd.
-const CALL_PAUSE: Duration = Duration::from_micros(100);
+pub(crate) const CALL_PAUSE: Duration = Duration::from_micros(100);
 
 /// How the steps of a compaction follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ fn is_finished<S: Storage>(store: &Store<S>) -> bool {
     store.compaction().is_some_and(|progress| progress.is_finished)
 }
 
-fn unpaced<S: Storage>(store: &mut Store<S>, host: &mut Host) -> Outcome<()> {
+pub(crate) fn unpaced<S: Storage>(store: &mut Store<S>, host: &mut Host) -> Outcome<()> {
     while !is_finished(store) {
         if host.is_idle() {
             return Err("the store fell idle before its compaction was finished".into());

@@ -1,12 +1,15 @@
 //! What the measuring programs of the engine share: a host that drives a store, the media under it, the scenarios.
 
+pub mod churn;
 pub mod compaction;
 pub mod durable;
+pub mod garbage;
 pub mod host;
 pub mod leasing;
 pub mod machine;
 pub mod medium;
 pub mod serving;
+pub mod shrinking;
 pub mod watching;
 
 use palimpsest_kv::{Durability, Options, Store};
