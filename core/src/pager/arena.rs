@@ -9,7 +9,7 @@ use super::log::Log;
 use super::meta::META_PAGES;
 use super::page::{Page, PageId, PageRef, seal};
 use super::pages::Pages;
-use super::space::{Hold, Space};
+use super::space::{Held, Hold, Note, Space};
 use crate::checksum::checksum;
 use crate::error::{Error, Result};
 use crate::sabotage::sabotaged;
@@ -209,8 +209,13 @@ impl<S: Storage> Pager<S> {
     }
 
     /// A hold on all pages that are reachable now, for a snapshot.
-    pub(crate) fn hold(&self) -> Hold {
-        self.space.hold()
+    pub(crate) fn hold(&self, note: Note) -> Hold {
+        self.space.hold(note)
+    }
+
+    /// The snapshots that are open, oldest first, and what each holds.
+    pub(crate) fn held(&self) -> Vec<Held> {
+        self.space.held()
     }
 
     /// Frees what neither a checkpoint nor a snapshot holds any more.

@@ -36,5 +36,5 @@ pub(crate) use page::{
 };
 pub(crate) use pages::Pages;
 pub(crate) use replay::Unproven;
-pub(crate) use space::Hold;
+pub(crate) use space::{Hold, Note};
 pub(crate) use survey::{Map, Mark, Survey, in_page};

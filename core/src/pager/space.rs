@@ -26,28 +26,57 @@ pub(crate) struct Readers(Mutex<Epochs>);
 #[derive(Debug, Default)]
 struct Epochs {
     current: Epoch,
-    open: BTreeMap<Epoch, usize>,
+    open: BTreeMap<Epoch, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// The snapshot and its copies.
+    count: usize,
+    note: Note,
+}
+
+/// What whoever takes a snapshot wants to find again when asking who holds pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// The revision that is read.
+    pub(crate) revision: u64,
+    /// When it was taken, in microseconds of the host's clock, if that was known.
+    pub(crate) taken: Option<u64>,
+}
+
+/// A snapshot that is open, and what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) note: Note,
+    /// The snapshot and its copies.
+    pub(crate) count: usize,
+    /// Pages that are pending, and stay so at least as long as it is open.
+    pub(crate) pages: usize,
 }
 
 impl Readers {
     /// Registers a snapshot of the present epoch, which ends with it.
-    fn begin(&self) -> Epoch {
+    fn begin(&self, note: Note) -> Epoch {
         let mut epochs = self.0.lock();
         let epoch = epochs.current;
         epochs.current += 1;
-        epochs.open.insert(epoch, 1);
+        epochs.open.insert(epoch, Open { count: 1, note });
         epoch
     }
 
+    /// Registers a copy of a snapshot, which is open.
     fn add(&self, epoch: Epoch) {
-        *self.0.lock().open.entry(epoch).or_insert(0) += 1;
+        if let Some(open) = self.0.lock().open.get_mut(&epoch) {
+            open.count += 1;
+        }
     }
 
     fn remove(&self, epoch: Epoch) {
         let mut epochs = self.0.lock();
-        if let Some(count) = epochs.open.get_mut(&epoch) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(open) = epochs.open.get_mut(&epoch) {
+            open.count -= 1;
+            if open.count == 0 {
                 epochs.open.remove(&epoch);
             }
         }
@@ -69,7 +98,7 @@ impl Readers {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.lock().open.values().sum()
+        self.0.lock().open.values().map(|open| open.count).sum()
     }
 }
 
@@ -237,8 +266,18 @@ impl Space {
     }
 
     /// A hold on everything that is reachable now.
-    pub(super) fn hold(&self) -> Hold {
-        Hold { epoch: self.readers.begin(), readers: Arc::clone(&self.readers) }
+    pub(super) fn hold(&self, note: Note) -> Hold {
+        Hold { epoch: self.readers.begin(note), readers: Arc::clone(&self.readers) }
+    }
+
+    /// The snapshots that are open, oldest first, and what each holds. Costs a search among the pending pages for each.
+    pub(super) fn held(&self) -> Vec<Held> {
+        let epochs = self.readers.0.lock();
+        let held = epochs.open.iter().map(|(epoch, Open { count, note })| {
+            let free_of_it = self.pending.partition_point(|(freed, _)| freed <= epoch);
+            Held { note: *note, count: *count, pages: self.pending.len() - free_of_it }
+        });
+        held.collect()
     }
 
     /// Ends the epoch at the beginning of a checkpoint, and answers with it.
@@ -338,10 +377,13 @@ mod tests {
         let mut space = Space::new(10, 64);
         let page = space.allocate().unwrap();
         assert_eq!(page.get(), META_PAGES, "low numbers first");
-        let before = space.hold();
+        let note = |revision| Note { revision, taken: None };
+        let before = space.hold(note(3));
         let copy = before.clone();
         space.free(page);
-        let after = space.hold();
+        let after = space.hold(note(4));
+        let held = |note, count, pages| Held { note, count, pages };
+        assert_eq!(space.held(), [held(note(3), 2, 1), held(note(4), 1, 0)]);
         assert_eq!(space.release(), []);
         durable_checkpoint(&mut space);
         assert_eq!(space.release(), [], "two snapshots still reach it");

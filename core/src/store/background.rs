@@ -44,6 +44,8 @@ pub(super) struct Background {
     /// A compaction met damage: it is not tried again until the store is opened anew.
     stalled: Option<Error>,
     pub(super) steps: StepTimes,
+    /// When the clock was last looked at.
+    pub(super) seen: Option<Time>,
 }
 
 impl Background {
@@ -117,6 +119,7 @@ impl<S: Storage> Store<S> {
     /// The most urgent unit of work.
     fn step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
         let now = deadline.now();
+        self.background.seen = Some(now);
         let leases = self.lease_step(now)?;
         let progress = self.watchers.look(now).map_or(Next::Idle, Next::At);
         let times = leases.earlier(progress).earlier(self.compact_if_due(now)?);

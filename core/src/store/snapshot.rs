@@ -9,9 +9,10 @@ use super::reader::{RangeRequest, Reader};
 use crate::error::Result;
 use crate::index::Index;
 use crate::keys::Keys;
-use crate::pager::{Hold, Pages};
+use crate::pager::{Hold, Note, Pages};
 use crate::records::View;
 use crate::revision::Revision;
+use crate::scheduler::Time;
 use crate::storage::Storage;
 
 /// The store as it was at one revision. Taking one costs O(1); it reads the same whatever is written or compacted
@@ -60,7 +61,7 @@ impl<S: Storage> Snapshot<S> {
             revision,
             current: store.revision,
             compacted: store.compacted,
-            hold: store.pager.hold(),
+            hold: store.pager.hold(Note { revision, taken: store.background.seen.map(Time::as_micros) }),
         }
     }
 

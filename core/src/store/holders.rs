@@ -1,0 +1,52 @@
+//! Who holds back what, so that "why does my store not get smaller" has an answer.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Store;
+use crate::revision::Revision;
+use crate::scheduler::Time;
+use crate::storage::Storage;
+
+/// Something that keeps space from being given back. See [`Store::holders`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Holder {
+    /// A snapshot and its copies: what they reach stays, though newer states have let go of it.
+    Snapshot {
+        /// The revision that it reads.
+        revision: Revision,
+        /// It and its copies.
+        count: u64,
+        /// How long ago it was taken; `None` if [`Store::run`] had not been called before that.
+        age: Option<Duration>,
+        /// Pages that can't be used again at least as long as it is open.
+        pages: u64,
+    },
+}
+
+impl<S: Storage> Store<S> {
+    /// Everything that keeps space from being given back at this moment of the host's clock: snapshots, oldest first. Costs a search for
+    /// each.
+    ///
+    /// ```
+    /// # use palimpsest_kv::{Clock, Holder, Options, Store, SystemClock, storage::MemoryStorage};
+    /// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+    /// store.put("large", vec![7; 100_000])?;
+    /// let snapshot = store.snapshot();
+    /// store.delete("large")?;
+    /// let holders = store.holders(SystemClock::new().now());
+    /// assert!(matches!(holders[..], [Holder::Snapshot { revision, .. }] if revision == snapshot.revision()));
+    /// # Ok::<(), palimpsest_kv::Error>(())
+    /// ```
+    #[must_use]
+    pub fn holders(&self, now: Time) -> Vec<Holder> {
+        let snapshots = self.pager.held().into_iter().map(|held| Holder::Snapshot {
+            revision: Revision::new(held.note.revision),
+            count: held.count as u64,
+            age: held.note.taken.map(|taken| now.since(Time::from_micros(taken))),
+            pages: held.pages as u64,
+        });
+        snapshots.collect()
+    }
+}
