@@ -40,6 +40,7 @@ mod builder;
 mod check;
 mod history;
 mod map;
+mod past;
 mod step;
 mod table;
 #[cfg(test)]
@@ -54,6 +55,7 @@ use core::ops::Bound;
 use block::Entry;
 pub(crate) use builder::{IndexBuilder, Loaded};
 use history::{CHUNK_BYTES, Chunk, Generation, HEAD_BYTES, Head, Heads, Kept, Steps};
+pub(crate) use past::Past;
 pub(crate) use step::{Change, Step};
 use table::{ALL, Table};
 

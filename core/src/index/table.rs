@@ -75,7 +75,16 @@ impl<B: Bodies> Table<B> {
         &'a self,
         bounds: KeyBounds<'b>,
     ) -> impl Iterator<Item = Entry<'a>> + use<'a, 'b, B> {
-        self.read(bounds)
+        self.read(bounds, None)
+    }
+
+    /// The same without blocks in which nothing is later than `since`.
+    pub(super) fn range_since<'a: 'b, 'b>(
+        &'a self,
+        bounds: KeyBounds<'b>,
+        since: u64,
+    ) -> impl Iterator<Item = Entry<'a>> + use<'a, 'b, B> {
+        self.read(bounds, Some(since))
     }
 
     /// How many of the entries between the bounds live at revision `at`; `lives` tells of one entry.
@@ -83,7 +92,7 @@ impl<B: Bodies> Table<B> {
     /// Of a block that lies between the bounds as a whole and has nothing later than `at` only its summary is looked at. So that costs
     /// some nanoseconds a block at the newest revision, and as many an entry in the past.
     pub(super) fn count(&self, bounds: KeyBounds<'_>, at: u64, lives: impl Fn(Entry<'_>) -> bool) -> u64 {
-        let mut reader = self.read(bounds);
+        let mut reader = self.read(bounds, None);
         let mut count = 0;
         loop {
             count += match reader.whole {
@@ -100,6 +109,7 @@ impl<B: Bodies> Table<B> {
     fn read<'a: 'b, 'b>(
         &'a self,
         bounds: KeyBounds<'b>,
+        since: Option<u64>,
     ) -> Reader<'a, 'b, impl Iterator<Item = (&'a Lower, &'a Block)> + use<'a, 'b, B>> {
         let (lower, upper) = in_order(bounds);
         let first = match lower {
@@ -110,6 +120,7 @@ impl<B: Bodies> Table<B> {
         let mut range = Reader {
             blocks: self.blocks.range((from, upper)).peekable(),
             entries: Entries::default(),
+            since,
             whole: None,
             upper,
             upper_matters: false,
@@ -278,6 +289,8 @@ struct Reader<'a, 'b, I: Iterator<Item = (&'a Lower, &'a Block)>> {
     /// The blocks still to come, all of which begin within the upper bound.
     blocks: Peekable<I>,
     entries: Entries<'a>,
+    /// Blocks with nothing later than this are passed over.
+    since: Option<u64>,
     /// The summary of the block that `entries` are of, if they are all of it and within the upper bound.
     whole: Option<Summary>,
     upper: Bound<&'b [u8]>,
@@ -304,7 +317,12 @@ impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Reader<'a, '_, I> {
     }
 
     fn next_block(&mut self) -> Option<()> {
-        let (_, block) = self.blocks.next()?;
+        let block = loop {
+            let (_, block) = self.blocks.next()?;
+            if self.since.is_none_or(|since| block.summary.newest > since) {
+                break block;
+            }
+        };
         self.entries = Entries::new(block.entries());
         self.upper_matters = self.upper != Bound::Unbounded && self.blocks.peek().is_none();
         self.whole = (!self.upper_matters).then_some(block.summary);

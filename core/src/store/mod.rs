@@ -7,8 +7,10 @@ use core::fmt;
 mod background;
 mod check;
 mod compact;
+mod diff;
 mod entry;
 mod hash;
+mod history;
 mod intervals;
 mod kept;
 mod leases;
@@ -31,8 +33,10 @@ mod write;
 mod writer;
 
 pub use compact::Compaction;
+pub use diff::{DiffIter, DiffRequest, Difference, Differences};
 pub use entry::{Entry, RangeResult};
 pub use hash::HashKv;
+pub use history::{HistoryIter, HistoryRequest, Version, Versions};
 pub use leases::{Lease, Revoked};
 pub use options::{Durability, Options};
 pub use put::{Delete, Put};
@@ -180,6 +184,16 @@ impl<S: Storage> Store<S> {
     /// [`Error::EmptyKey`], [`Error::Compacted`], [`Error::FutureRevision`], [`Error::Corrupt`], [`Error::Storage`].
     pub fn read(&self, read: &Read) -> Result<RangeResult> {
         RangeRequest::new(self.reader(), read.clone()).collect()
+    }
+
+    /// All versions of a key that still exist, deletes too; see [`HistoryRequest`].
+    pub fn history(&self, key: impl AsRef<[u8]>) -> HistoryRequest<'_, S> {
+        HistoryRequest::new(self.reader(), key.as_ref(), self.revision)
+    }
+
+    /// What is not the same at two revisions, 0 standing for the newest; see [`DiffRequest`].
+    pub fn diff(&self, from: impl Into<Revision>, to: impl Into<Revision>) -> DiffRequest<'_, S> {
+        DiffRequest::new(self.reader(), (from.into(), to.into()))
     }
 
     /// The store as it is now. Costs O(1).

@@ -3,7 +3,9 @@
 use alloc::sync::Arc;
 
 use super::Store;
+use super::diff::DiffRequest;
 use super::entry::Entry;
+use super::history::HistoryRequest;
 use super::read::Read;
 use super::reader::{RangeRequest, Reader};
 use crate::error::Result;
@@ -92,5 +94,16 @@ impl<S: Storage> Snapshot<S> {
     /// The keys that existed; see [`RangeRequest`].
     pub fn range(&self, keys: impl Into<Keys>) -> RangeRequest<'_, S> {
         RangeRequest::new(self.reader(), Read::new(keys).at(self.revision()))
+    }
+
+    /// The versions of a key that existed when the snapshot was taken, until its revision; see [`HistoryRequest`].
+    pub fn history(&self, key: impl AsRef<[u8]>) -> HistoryRequest<'_, S> {
+        HistoryRequest::new(self.reader(), key.as_ref(), self.revision)
+    }
+
+    /// What is not the same at two revisions that could be read when the snapshot was taken, 0 standing for the newest then; see
+    /// [`DiffRequest`].
+    pub fn diff(&self, from: impl Into<Revision>, to: impl Into<Revision>) -> DiffRequest<'_, S> {
+        DiffRequest::new(self.reader(), (from.into(), to.into()))
     }
 }
