@@ -100,6 +100,10 @@ mod switch {
         RevocationSplit,
         /// Checkpoints do not remember the leases.
         LeasesNotCheckpointed,
+        /// Checkpoints do not remember the times of revisions.
+        TimesNotCheckpointed,
+        /// Times are taken as they come, though the calendar was set back.
+        CalendarTrusted,
         /// Closing does not remember how much time is left to each lease.
         LeaseTimeForgotten,
         /// A renewal that matters after a crash is not written down.

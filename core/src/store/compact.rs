@@ -37,6 +37,7 @@ impl<S: Storage> Store<S> {
         self.writable()?;
         self.append_system(SystemRecord::CompactionScheduled(revision.get()))?;
         self.compacted = Some(revision.get());
+        self.times.compact(revision.get());
         self.flush()?;
         self.queue.push_back(revision.get());
         if self.background.job.is_none() {
@@ -47,7 +48,8 @@ impl<S: Storage> Store<S> {
         Ok(Compaction { revision })
     }
 
-    /// Changes which history the store gives up by itself, from now on: what was sampled for the policy before is forgotten.
+    /// Changes which history the store gives up by itself, from now on. What was sampled for the policy before is forgotten; a period is
+    /// counted from the first time of a revision that is known.
     ///
     /// ```
     /// # use core::time::Duration;

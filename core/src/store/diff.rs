@@ -37,9 +37,9 @@ pub struct Differences {
 
 /// A comparison of two revisions that is still being described. Iterate over it, or [`collect`](Self::collect) it.
 ///
-/// It tells for each key how it was and how it is, not what happened in between: a key that was put and deleted again is not the
-/// less the same, and one that was put anew with the same value is another version. The revisions may come in either order: from
-/// a later one to an earlier one it tells what it would take to go back.
+/// It tells how each key was and how it is, not what happened in between: a key that was created and deleted again is left out, and one
+/// that was put anew differs though its value may be the same. The revisions may come in either order: from a later one to an
+/// earlier one it tells what it would take to go back.
 ///
 /// ```
 /// # use palimpsest_kv::{Keys, Options, Store, storage::MemoryStorage};

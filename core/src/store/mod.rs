@@ -26,6 +26,7 @@ mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
+mod times;
 mod txn;
 mod txn_types;
 mod watch;
@@ -64,7 +65,9 @@ use crate::pager::Pager;
 use crate::records::{Chain, Records};
 use crate::revision::Revision;
 use crate::sabotage::sabotaged;
+use crate::scheduler::WallTime;
 use crate::storage::Storage;
+use crate::times::Times;
 use crate::watch::Watchers;
 use reader::Reader;
 
@@ -115,6 +118,8 @@ pub struct Store<S: Storage> {
     queue: VecDeque<u64>,
     background: Background,
     leases: Leases,
+    /// When revisions were written.
+    times: Times,
     /// Where the last checkpoint has written what it remembers besides the records; `None` if that was nothing.
     system: Option<Chain>,
     /// A record of the engine's own, which takes no revision, may not be durable yet.
@@ -144,6 +149,7 @@ impl<S: Storage> Store<S> {
             index: &self.index,
             current: self.revision,
             compacted: self.compacted,
+            times: &self.times,
         }
     }
 
@@ -208,6 +214,15 @@ impl<S: Storage> Store<S> {
     /// [`Error::Compacted`], [`Error::FutureRevision`].
     pub fn read_at(&self, revision: impl Into<Revision>) -> Result<Snapshot<S>> {
         let revision = self.reader().check(Some(revision.into()))?;
+        Ok(Snapshot::new(self, revision))
+    }
+
+    /// The store as it was at a time; see [`Store::revision_at`]. Costs a search.
+    ///
+    /// # Errors
+    /// [`Error::TimeUnknown`], [`Error::Compacted`].
+    pub fn read_at_time(&self, time: WallTime) -> Result<Snapshot<S>> {
+        let revision = self.reader().check_time(time)?;
         Ok(Snapshot::new(self, revision))
     }
 

@@ -15,6 +15,7 @@ use crate::pager::{Hold, Pages};
 use crate::records::View;
 use crate::revision::Revision;
 use crate::storage::Storage;
+use crate::times::Times;
 
 /// The store as it was at one revision. Taking one costs O(1); it reads the same whatever is written or compacted
 /// meanwhile, on any thread, and waits for nobody. The pages that only it can reach are free again when it is dropped.
@@ -38,6 +39,7 @@ pub struct Snapshot<S: Storage> {
     /// The newest revision when the snapshot was taken.
     current: u64,
     compacted: Option<u64>,
+    times: Times,
     hold: Hold,
 }
 
@@ -47,6 +49,7 @@ impl<S: Storage> Clone for Snapshot<S> {
             pages: Arc::clone(&self.pages),
             view: self.view.clone(),
             index: self.index.clone(),
+            times: self.times.clone(),
             hold: self.hold.clone(),
             ..*self
         }
@@ -62,6 +65,7 @@ impl<S: Storage> Snapshot<S> {
             revision,
             current: store.revision,
             compacted: store.compacted,
+            times: store.times.clone(),
             hold: store.pager.hold(),
         }
     }
@@ -73,6 +77,7 @@ impl<S: Storage> Snapshot<S> {
             index: &self.index,
             current: self.current,
             compacted: self.compacted,
+            times: &self.times,
         }
     }
 
