@@ -26,14 +26,7 @@ impl<S: Storage> Store<S> {
     /// nothing changed; [`Error::Storage`] if the storage fails, after which the store refuses to write.
     pub fn compact(&mut self, revision: impl Into<Revision>) -> Result<Compaction> {
         let revision = revision.into();
-        if let Some(compacted) = self.compacted
-            && revision.get() <= compacted
-        {
-            return Err(Error::Compacted { requested: revision, compacted: Revision::new(compacted) });
-        }
-        if revision.get() > self.revision {
-            return Err(Error::FutureRevision { requested: revision, current: self.revision() });
-        }
+        self.check_compactable(revision)?;
         self.writable()?;
         self.append_system(SystemRecord::CompactionScheduled(revision.get()))?;
         self.compacted = Some(revision.get());
@@ -46,6 +39,20 @@ impl<S: Storage> Store<S> {
                 Some(CompactionProgress { revision, removed: 0, total, pages_freed: 0, is_finished: false });
         }
         Ok(Compaction { revision })
+    }
+
+    /// # Errors
+    /// [`Error::Compacted`], [`Error::FutureRevision`].
+    pub(super) fn check_compactable(&self, revision: Revision) -> Result<()> {
+        if let Some(compacted) = self.compacted
+            && revision.get() <= compacted
+        {
+            return Err(Error::Compacted { requested: revision, compacted: Revision::new(compacted) });
+        }
+        if revision.get() > self.revision {
+            return Err(Error::FutureRevision { requested: revision, current: self.revision() });
+        }
+        Ok(())
     }
 
     /// Changes which history the store gives up by itself, from now on. What was sampled for the policy before is forgotten; a period is

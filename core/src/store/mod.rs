@@ -8,6 +8,7 @@ mod background;
 mod check;
 mod compact;
 mod diff;
+mod dry_run;
 mod entry;
 mod hash;
 mod history;
@@ -35,6 +36,7 @@ mod writer;
 
 pub use compact::Compaction;
 pub use diff::{DiffIter, DiffRequest, Difference, Differences};
+pub use dry_run::{DryRun, DryRunReport, Freed};
 pub use entry::{Entry, RangeResult};
 pub use hash::HashKv;
 pub use history::{HistoryIter, HistoryRequest, Version, Versions};
