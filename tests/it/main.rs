@@ -38,3 +38,5 @@ mod semantics;
 mod shrink;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod times;

@@ -11,6 +11,7 @@ use crate::error::{Error, PageKind, Result};
 use crate::index::{Change, Past};
 use crate::records::{Parts, stored};
 use crate::revision::{Position, Revision};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 use crate::watch::EventKind;
 
@@ -51,7 +52,8 @@ impl<S: Storage> Reader<'_, S> {
     /// What a compaction was asked to remove is not there from then on, though its record may wait for background work. All that decides
     /// which records a history shows is in this one place.
     fn exists(&self, past: &Past) -> bool {
-        past.death.is_none_or(|death| self.compacted.is_none_or(|compacted| death > compacted))
+        let is_dead = |death: u64| self.compacted.is_some_and(|compacted| death <= compacted);
+        !past.death.is_some_and(is_dead) || sabotaged!(DeadShown)
     }
 
     /// # Errors

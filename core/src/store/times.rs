@@ -5,6 +5,7 @@ use super::reader::Reader;
 use crate::error::{Error, Result};
 use crate::records::SystemRecord;
 use crate::revision::Revision;
+use crate::sabotage::sabotaged;
 use crate::scheduler::{Clock, WallTime};
 use crate::storage::Storage;
 use crate::times::Sample;
@@ -73,6 +74,9 @@ impl<S: Storage> Store<S> {
 
     /// Has the next commit, which is about to happen, carry the newest time.
     pub(super) fn append_time(&mut self) {
+        if sabotaged!(TimesNotLogged) {
+            return;
+        }
         let last = self.records.last().main.max(self.revision);
         let Some(Sample { millis, revision }) = self.times.next_for_log() else { return };
         let behind = last.saturating_sub(revision);

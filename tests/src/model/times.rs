@@ -80,6 +80,12 @@ impl Times {
         self.ever.contains(&sample)
     }
 
+    /// Whether the calendar ever said so when this revision was there, and the next sample had not come.
+    #[must_use]
+    pub fn had_seen(&self, millis: u64, revision: u64) -> bool {
+        self.ever.range((millis, revision)..=(millis, u64::MAX)).next().is_some()
+    }
+
     fn at(&self, millis: u64) -> Option<u64> {
         self.seen.iter().rfind(|(seen, _)| *seen <= millis).map(|(_, revision)| *revision)
     }
