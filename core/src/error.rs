@@ -60,6 +60,11 @@ pub enum Error {
         /// The newest revision there is.
         current: Revision,
     },
+    /// The store does not know what was there at this time: it is before the first that it has seen, or before a compaction.
+    TimeUnknown {
+        /// The time, in milliseconds since the beginning of 1970.
+        millis: u64,
+    },
     /// A key was empty; keys have at least one byte.
     EmptyKey,
     /// A key is longer than [`Options::max_key_bytes`](crate::Options::max_key_bytes).
@@ -189,6 +194,7 @@ impl Error {
         match self {
             Self::Compacted { .. } => "COMPACTED",
             Self::FutureRevision { .. } => "FUTURE_REVISION",
+            Self::TimeUnknown { .. } => "TIME_UNKNOWN",
             Self::EmptyKey => "EMPTY_KEY",
             Self::KeyTooLarge { .. } => "KEY_TOO_LARGE",
             Self::ValueTooLarge { .. } => "VALUE_TOO_LARGE",
@@ -222,6 +228,12 @@ impl fmt::Display for Error {
             ),
             Self::FutureRevision { requested, current } => {
                 write!(f, "revision {requested} is in the future: the current revision is {current}")
+            }
+            Self::TimeUnknown { millis } => {
+                write!(
+                    f,
+                    "what was there {millis} ms after the beginning of 1970 is not known: the store has seen no earlier time"
+                )
             }
             Self::EmptyKey => f.write_str("a key must have at least one byte"),
             Self::KeyTooLarge { bytes, limit } => {

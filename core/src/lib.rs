@@ -97,6 +97,7 @@ mod scheduler;
 pub mod storage;
 mod store;
 mod sync;
+mod times;
 mod watch;
 
 pub use compaction::AutoCompaction;

@@ -96,12 +96,20 @@ mod switch {
         OverflowFreedAlive,
         /// A range goes on after an entry that could not be read.
         RangeGoesOnAfterError,
+        /// A key's history shows what compaction was asked to remove and has not removed yet.
+        DeadShown,
         /// Background work changes the hash of a history.
         DeadHashed,
         /// A lease's keys are deleted in one commit, and the lease is revoked in the next.
         RevocationSplit,
         /// Checkpoints do not remember the leases.
         LeasesNotCheckpointed,
+        /// Checkpoints do not remember the times of revisions.
+        TimesNotCheckpointed,
+        /// Commits do not carry the times of revisions.
+        TimesNotLogged,
+        /// Times are taken as they come, though the calendar was set back.
+        CalendarTrusted,
         /// Closing does not remember how much time is left to each lease.
         LeaseTimeForgotten,
         /// A renewal that matters after a crash is not written down.

@@ -161,6 +161,10 @@ impl<'a, C: Clock> Deadline<'a, C> {
         self.clock.now()
     }
 
+    pub(crate) fn wall(&self) -> Option<WallTime> {
+        self.clock.wall()
+    }
+
     pub(crate) fn has_passed(&self) -> bool {
         self.clock.now() >= self.end
     }

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use palimpsest_kv::storage::{FileStorage, Storage};
-use palimpsest_kv::{Entry, Revision, Store, Time, examine};
+use palimpsest_kv::{Entry, Revision, Store, Time, WallTime, examine};
 use palimpsest_kv_tests::golden::{GOLDEN, Golden};
+use palimpsest_kv_tests::sim::CALENDAR_START;
 
 /// The largest golden file, in bytes: a store of the default page size has at least 18 pages.
 const MAX_BYTES: u64 = 72 * 1024;
@@ -45,6 +46,10 @@ fn compare<S: Storage>(store: &Store<S>, golden: &Golden) {
         (*id, *seconds, keys.iter().map(|key| key.as_bytes().to_vec()).collect::<Vec<_>>())
     });
     assert_eq!(leases, expected.collect::<Vec<_>>(), "{name}");
+    for (revision, time) in golden.times {
+        let expected = time.map(|time| WallTime::from_millis(CALENDAR_START + time));
+        assert_eq!(store.time_of(*revision), expected, "{name}: the time of revision {revision}");
+    }
     store.check().unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 

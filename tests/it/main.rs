@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod compaction;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod damage;
@@ -38,3 +40,5 @@ mod semantics;
 mod shrink;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod times;

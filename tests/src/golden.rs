@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, LeaseId, Op, Options, Put, Store};
+use palimpsest_kv::{Budget, LeaseId, Op, Options, Put, Store, WallTime};
 
 use crate::faulty::FaultyStorage;
-use crate::sim::{SimClock, run_until_idle};
+use crate::sim::{CALENDAR_START, SimClock, run_until_idle};
 
 /// How a golden store was left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Golden {
     pub values: &'static [Value],
     /// Its leases: number, time in seconds, and keys.
     pub leases: &'static [(u64, u64, &'static [&'static str])],
+    /// When revisions were there, in milliseconds from where the simulated calendar begins; `None` where that is not known.
+    pub times: &'static [(u64, Option<u64>)],
 }
 
 const fn value(at: u64, key: &'static str, is: Option<(u8, usize, u64, u64, u64)>) -> Value {
@@ -103,6 +105,26 @@ fn leased(store: &mut Store<FaultyStorage>) -> palimpsest_kv::Result<()> {
     store.put_with(&Put::new("later", text(b'l', 10)).lease(id(9))).map(drop)
 }
 
+/// Times that a checkpoint remembers and times of the log; the calendar is set back in between.
+fn timed(store: &mut Store<FaultyStorage>) -> palimpsest_kv::Result<()> {
+    let clock = SimClock::ticking(0);
+    let put = |store: &mut Store<FaultyStorage>, number: u8| -> palimpsest_kv::Result<()> {
+        store.put(format!("key{}", number % 3), text(b'a' + number, 10))?;
+        let _next = store.run(&clock, Budget::millis(2))?;
+        clock.advance(5_000_000);
+        Ok(())
+    };
+    (1..=2).try_for_each(|number| put(store, number))?;
+    store.compact(3)?;
+    finish_compaction(store);
+    (3..=4).try_for_each(|number| put(store, number))?;
+    store
+        .grant_lease_as(LeaseId::new(5).expect("a number that a lease can have"), Duration::from_secs(60))?;
+    store.checkpoint()?;
+    clock.set_calendar(WallTime::from_millis(CALENDAR_START + 12_000));
+    (5..=8).try_for_each(|number| put(store, number))
+}
+
 fn finish_compaction(store: &mut Store<FaultyStorage>) {
     run_until_idle(store, &SimClock::ticking(1), Budget::millis(2));
 }
@@ -131,6 +153,7 @@ pub const GOLDEN: &[Golden] = &[
         counts: (0, 0),
         values: &[value(0, "key0", None)],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-log-of-one-page",
@@ -142,6 +165,7 @@ pub const GOLDEN: &[Golden] = &[
         counts: (1, 1),
         values: &[value(0, "key", Some((b'v', 5, 2, 2, 1)))],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-log-after-a-checkpoint",
@@ -165,6 +189,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "key1", None),
         ],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-512-bytes",
@@ -176,6 +201,7 @@ pub const GOLDEN: &[Golden] = &[
         counts: (8, 27),
         values: HISTORY,
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-2048-bytes",
@@ -187,6 +213,7 @@ pub const GOLDEN: &[Golden] = &[
         counts: (8, 27),
         values: HISTORY,
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-history-left-open",
@@ -198,6 +225,7 @@ pub const GOLDEN: &[Golden] = &[
         counts: (8, 27),
         values: HISTORY,
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-large-keys-and-values",
@@ -212,6 +240,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "large", Some((b'm', 3_000, 2, 6, 2))),
         ],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-tombstones",
@@ -230,6 +259,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "key3", None),
         ],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-compacted",
@@ -251,6 +281,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "key3", Some((b'd', 10, 6, 6, 1))),
         ],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-compaction-scheduled",
@@ -265,6 +296,7 @@ pub const GOLDEN: &[Golden] = &[
         counts: (8, 27),
         values: &[value(4, "key3", Some((b'c', 40, 2, 4, 3))), value(0, "key3", Some((b'd', 10, 6, 6, 1)))],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-compaction-half-done",
@@ -285,6 +317,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "key5", None),
         ],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-branches-of-two-levels",
@@ -305,6 +338,7 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "key00", Some((9, 50, 2, 11, 10))),
         ],
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-4096-bytes",
@@ -316,6 +350,7 @@ pub const GOLDEN: &[Golden] = &[
         counts: (8, 27),
         values: HISTORY,
         leases: &[],
+        times: &[],
     },
     Golden {
         name: "v1-leases",
@@ -332,6 +367,28 @@ pub const GOLDEN: &[Golden] = &[
             value(0, "freed", Some((b'v', 10, 3, 6, 2))),
         ],
         leases: &[(7, 60, &["session"]), (9, 3_600, &["later"]), (u64::MAX >> 1, 2, &[])],
+        times: &[],
+    },
+    Golden {
+        name: "v1-times",
+        page_bytes: 512,
+        left: Left::Open,
+        steps: timed,
+        revision: 9,
+        compacted: Some(3),
+        counts: (3, 8),
+        values: &[value(0, "key0", Some((b'g', 10, 4, 7, 2)))],
+        leases: &[(5, 60, &[])],
+        times: &[
+            (2, Some(5_000)),
+            (3, Some(5_000)),
+            (4, Some(10_000)),
+            (5, Some(12_000)),
+            (6, Some(12_000)),
+            (7, Some(17_000)),
+            (8, Some(22_000)),
+            (9, None),
+        ],
     },
 ];
 

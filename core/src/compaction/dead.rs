@@ -103,6 +103,22 @@ impl DeadList {
         Some(taken)
     }
 
+    /// Of the first bucket at `start` or behind it that has any, the records that died after `after` and by `until`, in order of their positions;
+    /// and where the next bucket begins.
+    pub(crate) fn next_dead(
+        &self,
+        start: Position,
+        (after, until): (u64, u64),
+    ) -> Option<(Vec<Position>, Option<Position>)> {
+        let mut buckets = self.buckets.range(start..);
+        let (_, bucket) = buckets.find(|(_, bucket)| bucket.first_death <= until)?;
+        let is_asked_for = |entry: &Dead| entry.death > after && entry.death <= until;
+        let mut found: Vec<Position> =
+            bucket.iter().filter(is_asked_for).map(|entry| entry.position).collect();
+        found.sort_unstable();
+        Some((found, buckets.next().map(|(start, _)| *start)))
+    }
+
     /// All entries, bucket by bucket, in no order within one.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Dead> {
         self.buckets.values().flat_map(Bucket::iter)

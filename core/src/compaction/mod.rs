@@ -11,8 +11,8 @@ mod parts;
 mod rewrite;
 mod shrink;
 
-pub(crate) use auto::Auto;
 pub use auto::AutoCompaction;
+pub(crate) use auto::{Auto, Look};
 pub(crate) use dead::DeadList;
 pub(crate) use job::{Job, Limits};
 pub(crate) use parts::Parts;

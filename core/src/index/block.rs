@@ -3,8 +3,10 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::fmt::Debug;
 use core::ops::Range;
 
+use super::step::Step;
 use super::varint;
 
 /// A block is cut once it is longer than this and has two entries.
@@ -104,7 +106,51 @@ pub(super) fn find<'a>(entries: &'a [u8], key: &[u8]) -> Place<'a> {
 ///
 /// Invariant: there is at least one entry, and the entries are whole.
 #[derive(Clone, Debug)]
-pub(super) struct Block(Arc<[u8]>);
+pub(super) struct Block {
+    bytes: Arc<[u8]>,
+    /// What is known of the entries without looking at them. The table keeps it.
+    pub(super) summary: Summary,
+}
+
+/// What the bodies of a table are.
+pub(super) trait Bodies: Clone + Debug + Default {
+    /// The newest step that a body tells of, where the table is to sum them up.
+    fn newest(body: &[u8]) -> Option<Step>;
+}
+
+/// Bodies that are not summed up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plain;
+
+impl Bodies for Plain {
+    #[inline]
+    fn newest(_body: &[u8]) -> Option<Step> {
+        None
+    }
+}
+
+/// The newest steps of the keys in a block, summed up. So a count passes over most blocks without touching their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// No step in the block is at a later revision.
+    pub(super) newest: u64,
+    /// Keys whose newest step is a put.
+    pub(super) live: u32,
+}
+
+impl Summary {
+    /// Takes note of a key whose newest step is this one.
+    pub(super) fn add(&mut self, step: Option<Step>) {
+        let Some(step) = step else { return };
+        self.newest = self.newest.max(step.position.main);
+        self.live += u32::from(step.live().is_some());
+    }
+
+    /// Takes note that a key is gone whose newest step was this one.
+    pub(super) fn remove(&mut self, step: Option<Step>) {
+        self.live -= u32::from(step.and_then(Step::live).is_some());
+    }
+}
 
 /// The room of a block that was written to: some 10 to 20 puts until it must be allocated again.
 const ROOM: usize = 64;
@@ -125,12 +171,12 @@ impl Block {
         bytes.extend_from_slice(&length.to_le_bytes());
         parts.iter().for_each(|part| bytes.extend_from_slice(part));
         bytes.resize(bytes.len() + room, 0);
-        Self(Arc::from(bytes))
+        Self { bytes: Arc::from(bytes), summary: Summary::default() }
     }
 
     #[inline]
     pub(super) fn entries(&self) -> &[u8] {
-        let (length, rest) = self.0.split_first_chunk().expect("a block begins with its length");
+        let (length, rest) = self.bytes.split_first_chunk().expect("a block begins with its length");
         rest.get(..u32::from_le_bytes(*length) as usize).expect("a block has what its length says")
     }
 
@@ -138,14 +184,15 @@ impl Block {
     pub(super) fn splice(&mut self, old: Range<usize>, new: &[u8]) {
         if self.splice_in_place(&old, new).is_none() {
             let (before, after) = (self.entries().get(..old.start), self.entries().get(old.end..));
-            *self = Self::joined(&[before.unwrap_or_default(), new, after.unwrap_or_default()], ROOM);
+            let joined = Self::joined(&[before.unwrap_or_default(), new, after.unwrap_or_default()], ROOM);
+            self.bytes = joined.bytes;
         }
     }
 
     fn splice_in_place(&mut self, old: &Range<usize>, new: &[u8]) -> Option<()> {
         let length = self.entries().len();
         let spliced = length - old.len() + new.len();
-        let (stored, bytes) = Arc::get_mut(&mut self.0)?.split_first_chunk_mut()?;
+        let (stored, bytes) = Arc::get_mut(&mut self.bytes)?.split_first_chunk_mut()?;
         let tail = old.end..length;
         bytes.get(..spliced)?;
         bytes.copy_within(tail, old.start + new.len());

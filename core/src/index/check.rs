@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::block::Entry;
-use super::history::{Change, Chunk, Head, Steps};
+use super::history::{Chunk, Head, Steps};
 use super::table::ALL;
-use super::{Index, Step};
+use super::{Change, Index, Step};
 
 /// What was counted on the way.
 #[derive(Default)]

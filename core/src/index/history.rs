@@ -7,6 +7,8 @@
 
 use alloc::vec::Vec;
 
+use super::block::Bodies;
+use super::step::{Change, Step};
 use super::varint;
 use crate::revision::Position;
 
@@ -18,33 +20,6 @@ pub(super) const HEAD_BYTES: usize = 192;
 pub(super) const CHUNK_BYTES: usize = 512;
 
 const _: () = assert!(HEAD_BYTES <= CHUNK_BYTES, "what a head spills fits into one chunk");
-
-/// What happened to a key at a position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// It got a value.
-    Put,
-    /// It was deleted.
-    Tombstone,
-}
-
-/// One element of a key's history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) position: Position,
-    pub(crate) change: Change,
-}
-
-impl Step {
-    pub(super) const fn new(position: Position, change: Change) -> Self {
-        Self { position, change }
-    }
-
-    /// The position, unless the key is deleted there.
-    pub(super) fn live(self) -> Option<Position> {
-        (self.change == Change::Put).then_some(self.position)
-    }
-}
 
 /// The generation that a key is in: how often it was put in it, and the revision that began it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +42,7 @@ pub(super) fn push_step(bytes: &mut Vec<u8>, distance: u64, step: Step) {
 }
 
 /// Takes a step off the front of `bytes`: its distance, sub and kind of change.
-#[inline]
+#[inline(always)]
 pub(super) fn take_step(bytes: &mut &[u8]) -> Option<(u64, u32, Change)> {
     let packed = varint::take(bytes)?;
     let (sub, change) = if packed & 1 == 0 { (0, Change::Put) } else { take_sub(bytes)? };
@@ -230,6 +205,28 @@ impl<'a> Head<'a> {
         Some(Step::new(Position::new(main, u32::try_from(packed >> 2).ok()?), change))
     }
 
+    /// Whether the key lives at `main`; `None` if that is for its chunks to say. Decodes no more than it must.
+    #[inline]
+    pub(super) fn lives_at(mut body: &[u8], main: u64) -> Option<bool> {
+        let mut newer = varint::take(&mut body)?;
+        let packed = varint::take(&mut body)?;
+        let (is_put, has_chunks) = (packed & 1 == 0, packed & 2 != 0);
+        if newer <= main {
+            return Some(is_put);
+        }
+        if is_put {
+            varint::take(&mut body)?;
+            varint::take(&mut body)?;
+        }
+        while let Some((distance, _, change)) = take_step(&mut body) {
+            newer = newer.checked_sub(distance)?;
+            if newer <= main {
+                return Some(change == Change::Put);
+            }
+        }
+        (!has_chunks).then_some(false)
+    }
+
     /// Appends the body without its older steps.
     fn write_front(&self, bytes: &mut Vec<u8>) {
         let Position { main, sub } = self.steps.newest.position;
@@ -263,6 +260,17 @@ impl<'a> Head<'a> {
         push_step(bytes, next.main - self.steps.newest.position.main, self.steps.newest);
         bytes.extend_from_slice(self.steps.older);
         bytes.len() - front
+    }
+}
+
+/// The bodies of a table of heads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heads;
+
+impl Bodies for Heads {
+    #[inline]
+    fn newest(body: &[u8]) -> Option<Step> {
+        Head::parse_newest(body)
     }
 }
 

@@ -40,6 +40,8 @@ mod builder;
 mod check;
 mod history;
 mod map;
+mod past;
+mod step;
 mod table;
 #[cfg(test)]
 mod table_tests;
@@ -52,8 +54,9 @@ use core::ops::Bound;
 
 use block::Entry;
 pub(crate) use builder::{IndexBuilder, Loaded};
-use history::{CHUNK_BYTES, Chunk, Generation, HEAD_BYTES, Head, Kept, Steps};
-pub(crate) use history::{Change, Step};
+use history::{CHUNK_BYTES, Chunk, Generation, HEAD_BYTES, Head, Heads, Kept, Steps};
+pub(crate) use past::Past;
+pub(crate) use step::{Change, Step};
 use table::{ALL, Table};
 
 use crate::keys::KeyBounds;
@@ -90,7 +93,7 @@ pub(crate) struct PutEffect {
 /// - The counters are what counting would find.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
-    heads: Table,
+    heads: Table<Heads>,
     chunks: Table,
     /// Keys whose newest step is a put.
     live: u64,
@@ -130,9 +133,13 @@ impl Index {
         self.heads.range(bounds).filter_map(move |entry| Some((entry.key, self.position_at(entry, at)?)))
     }
 
-    /// How many keys [`Index::range`] would give. O(keys between the bounds).
+    /// How many keys [`Index::range`] would give. O(blocks between the bounds), besides O(keys) for those in which a key has changed after
+    /// `at`.
     pub(crate) fn count(&self, bounds: KeyBounds<'_>, at: u64) -> u64 {
-        self.heads.range(bounds).map(|entry| u64::from(self.position_at(entry, at).is_some())).sum()
+        self.heads.count(bounds, at, |entry: Entry<'_>| match Head::lives_at(entry.body, at) {
+            Some(lives) => lives,
+            None => self.position_at(entry, at).is_some(),
+        })
     }
 
     /// All steps of the key, oldest first; empty if it is not in the index.

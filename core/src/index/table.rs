@@ -2,9 +2,12 @@
 
 use alloc::vec::Vec;
 use core::iter::Peekable;
+use core::marker::PhantomData;
 use core::ops::{Bound, Range};
 
-use super::block::{BLOCK_BYTES, Block, Entries, Entry, Place, find, halves, separator};
+use super::block::{
+    BLOCK_BYTES, Block, Bodies, Entries, Entry, Place, Plain, Summary, find, halves, separator,
+};
 use super::map::{BlockMap, Lower};
 use crate::keys::KeyBounds;
 
@@ -18,12 +21,14 @@ const JOINED_BLOCK_BYTES: usize = BLOCK_BYTES / 4 * 3;
 /// Invariants, verified by [`Table::check`]:
 /// - The keys strictly grow, within a block and from block to block.
 /// - A block of more than [`BLOCK_BYTES`] has one entry only.
+/// - A block's summary counts its live keys, and no step of it is newer than the summary says.
 /// - `len` is the number of entries.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table {
+pub(super) struct Table<B = Plain> {
     blocks: BlockMap,
     len: usize,
     scratch: Scratch,
+    bodies: PhantomData<B>,
 }
 
 /// Buffers that are used again by the next write; they have no content between two of them, and a clone gets none.
@@ -39,7 +44,7 @@ impl Clone for Scratch {
     }
 }
 
-impl Table {
+impl<B: Bodies> Table<B> {
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -69,7 +74,43 @@ impl Table {
     pub(super) fn range<'a: 'b, 'b>(
         &'a self,
         bounds: KeyBounds<'b>,
-    ) -> impl Iterator<Item = Entry<'a>> + use<'a, 'b> {
+    ) -> impl Iterator<Item = Entry<'a>> + use<'a, 'b, B> {
+        self.read(bounds, None)
+    }
+
+    /// The same without blocks in which nothing is later than `since`.
+    pub(super) fn range_since<'a: 'b, 'b>(
+        &'a self,
+        bounds: KeyBounds<'b>,
+        since: u64,
+    ) -> impl Iterator<Item = Entry<'a>> + use<'a, 'b, B> {
+        self.read(bounds, Some(since))
+    }
+
+    /// How many of the entries between the bounds live at revision `at`; `lives` tells of one entry.
+    ///
+    /// Of a block that lies between the bounds as a whole and has nothing later than `at` only its summary is looked at. So that costs
+    /// some nanoseconds a block at the newest revision, and as many an entry in the past.
+    pub(super) fn count(&self, bounds: KeyBounds<'_>, at: u64, lives: impl Fn(Entry<'_>) -> bool) -> u64 {
+        let mut reader = self.read(bounds, None);
+        let mut count = 0;
+        loop {
+            count += match reader.whole {
+                Some(summary) if summary.newest <= at => u64::from(summary.live),
+                Some(_) => reader.entries.filter(|entry| lives(*entry)).count() as u64,
+                None => reader.rest_of_block().filter(|entry| lives(*entry)).count() as u64,
+            };
+            if reader.next_block().is_none() {
+                return count;
+            }
+        }
+    }
+
+    fn read<'a: 'b, 'b>(
+        &'a self,
+        bounds: KeyBounds<'b>,
+        since: Option<u64>,
+    ) -> Reader<'a, 'b, impl Iterator<Item = (&'a Lower, &'a Block)> + use<'a, 'b, B>> {
         let (lower, upper) = in_order(bounds);
         let first = match lower {
             Bound::Included(key) | Bound::Excluded(key) => self.blocks.last_until(key),
@@ -79,6 +120,8 @@ impl Table {
         let mut range = Reader {
             blocks: self.blocks.range((from, upper)).peekable(),
             entries: Entries::default(),
+            since,
+            whole: None,
             upper,
             upper_matters: false,
         };
@@ -102,6 +145,7 @@ impl Table {
         self.scratch.body.clear();
         let result = write(body, &mut self.scratch.body)?;
         self.len += usize::from(body.is_none());
+        let (before, after) = (body.and_then(B::newest), B::newest(&self.scratch.body));
         let entry = &mut self.scratch.entry;
         entry.clear();
         Entry { key, body: &self.scratch.body }.write(entry);
@@ -110,7 +154,11 @@ impl Table {
         let lower = found.map_or_else(|| Lower::from([]), |(lower, _)| lower.clone());
         let fits = new_length <= BLOCK_BYTES && new_length >= length.min(SHORT_BLOCK_BYTES);
         match self.blocks.get_mut(&lower).filter(|_| fits) {
-            Some(block) => block.splice(range, entry),
+            Some(block) => {
+                block.splice(range, entry);
+                block.summary.remove(before);
+                block.summary.add(after);
+            }
             None => self.store_resized(lower, range),
         }
         Some(result)
@@ -152,9 +200,16 @@ impl Table {
                     parts.push((lower, below));
                     parts.push((Lower::from(separator), above));
                 }
-                None => self.blocks.insert(lower, Block::new(part)),
+                None => self.blocks.insert(lower, Self::block(part)),
             }
         }
+    }
+
+    /// The block of these entries, summed up.
+    fn block(entries: &[u8]) -> Block {
+        let mut block = Block::new(entries);
+        Entries::new(entries).for_each(|entry| block.summary.add(B::newest(entry.body)));
+        block
     }
 
     /// Moves the entries of the block behind `lower` behind those in `bytes`, if both fit into one.
@@ -178,7 +233,7 @@ impl Table {
         let mut last: Option<&[u8]> = None;
         for (lower, block) in self.blocks.range(ALL) {
             let mut entries = Entries::new(block.entries());
-            let mut count = 0;
+            let (mut count, mut summary) = (0, Summary::default());
             if last.is_some_and(|last| last >= &**lower) {
                 return Err("a block's lower key is not above the block before");
             }
@@ -191,6 +246,10 @@ impl Table {
                 }
                 last = Some(entry.key);
                 count += 1;
+                summary.add(B::newest(entry.body));
+            }
+            if summary.live != block.summary.live || summary.newest > block.summary.newest {
+                return Err("a block is not what its summary says");
             }
             if count == 0 || !entries.rest().is_empty() {
                 return Err("a block has no entry or a broken one");
@@ -230,6 +289,10 @@ struct Reader<'a, 'b, I: Iterator<Item = (&'a Lower, &'a Block)>> {
     /// The blocks still to come, all of which begin within the upper bound.
     blocks: Peekable<I>,
     entries: Entries<'a>,
+    /// Blocks with nothing later than this are passed over.
+    since: Option<u64>,
+    /// The summary of the block that `entries` are of, if they are all of it and within the upper bound.
+    whole: Option<Summary>,
     upper: Bound<&'b [u8]>,
     /// Whether `entries` may pass the upper bound. Only those of the last block can: the others end before a key within.
     upper_matters: bool,
@@ -249,13 +312,34 @@ impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Reader<'a, '_, I> {
                 return;
             }
             self.entries = ahead;
+            self.whole = None;
         }
     }
 
     fn next_block(&mut self) -> Option<()> {
-        self.entries = Entries::new(self.blocks.next()?.1.entries());
-        self.upper_matters = self.blocks.peek().is_none();
+        let block = loop {
+            let (_, block) = self.blocks.next()?;
+            if self.since.is_none_or(|since| block.summary.newest > since) {
+                break block;
+            }
+        };
+        self.entries = Entries::new(block.entries());
+        self.upper_matters = self.upper != Bound::Unbounded && self.blocks.peek().is_none();
+        self.whole = (!self.upper_matters).then_some(block.summary);
         Some(())
+    }
+
+    /// What is left of the block within the bounds.
+    fn rest_of_block(&self) -> impl Iterator<Item = Entry<'a>> {
+        self.entries.take_while(|entry| !self.upper_matters || self.is_within(entry.key))
+    }
+
+    fn is_within(&self, key: &[u8]) -> bool {
+        match self.upper {
+            Bound::Included(upper) => key <= upper,
+            Bound::Excluded(upper) => key < upper,
+            Bound::Unbounded => true,
+        }
     }
 }
 
@@ -269,12 +353,7 @@ impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Iterator for Reader<'a, '_,
                 if !self.upper_matters {
                     return Some(entry);
                 }
-                let within = match self.upper {
-                    Bound::Included(key) => entry.key <= key,
-                    Bound::Excluded(key) => entry.key < key,
-                    Bound::Unbounded => true,
-                };
-                return within.then_some(entry);
+                return self.is_within(entry.key).then_some(entry);
             }
             self.next_block()?;
         }
@@ -283,16 +362,17 @@ impl<'a, I: Iterator<Item = (&'a Lower, &'a Block)>> Iterator for Reader<'a, '_,
 
 /// Makes a table of entries that come in key order.
 #[derive(Debug, Default)]
-pub(super) struct TableBuilder {
+pub(super) struct TableBuilder<B = Plain> {
     blocks: Vec<(Lower, Block)>,
     /// The lower key of the block to come, its entries, and the last key of them.
     lower: Vec<u8>,
     bytes: Vec<u8>,
     last: Vec<u8>,
     len: usize,
+    bodies: PhantomData<B>,
 }
 
-impl TableBuilder {
+impl<B: Bodies> TableBuilder<B> {
     /// Adds an entry behind all others.
     pub(super) fn push(&mut self, entry: Entry<'_>) {
         let before = self.bytes.len();
@@ -309,13 +389,14 @@ impl TableBuilder {
     }
 
     fn cut(&mut self) {
-        self.blocks.push((Lower::from(&*self.lower), Block::new(&self.bytes)));
+        self.blocks.push((Lower::from(&*self.lower), Table::<B>::block(&self.bytes)));
     }
 
-    pub(super) fn finish(mut self) -> Table {
+    pub(super) fn finish(mut self) -> Table<B> {
         if !self.bytes.is_empty() {
             self.cut();
         }
-        Table { blocks: BlockMap::from_sorted(&self.blocks), len: self.len, scratch: Scratch::default() }
+        let blocks = BlockMap::from_sorted(&self.blocks);
+        Table { blocks, len: self.len, scratch: Scratch::default(), bodies: PhantomData }
     }
 }

@@ -145,7 +145,7 @@ map_tests!(the_map_with_std_is_an_ordered_persistent_map, super::map::with_std::
 
 #[test]
 fn blocks_that_became_short_are_joined() {
-    let mut table = Table::default();
+    let mut table = <Table>::default();
     let key = |number: u32| number.to_be_bytes();
     (0..20_000).for_each(|number| table.insert(&key(number), b"body"));
     let full = table.block_count();
@@ -162,7 +162,7 @@ fn a_table_is_an_ordered_persistent_map() {
     for seed in 0..8 {
         std::println!("seed {seed}");
         let mut random = Random::new(seed);
-        let (mut table, mut model) = (Table::default(), BTreeMap::<Vec<u8>, Box<[u8]>>::new());
+        let (mut table, mut model) = (<Table>::default(), BTreeMap::<Vec<u8>, Box<[u8]>>::new());
         let mut snapshots = Vec::new();
         let longest = 1 + random.below(4) * 500;
         for step in 0..4000 {
@@ -180,7 +180,7 @@ fn a_table_is_an_ordered_persistent_map() {
             if step % 1000 == 999 {
                 verify(&table, &model, &mut random);
                 let entries = model.iter().map(|(key, body)| Entry { key, body });
-                let mut builder = TableBuilder::default();
+                let mut builder = <TableBuilder>::default();
                 entries.for_each(|entry| builder.push(entry));
                 verify(&builder.finish(), &model, &mut random);
                 snapshots.push((table.clone(), model.clone()));

@@ -15,13 +15,21 @@ pub(crate) fn push(bytes: &mut Vec<u8>, mut value: u64) {
 /// Takes one integer off the front of `bytes`; `None` if they end within it or it has more than 64 bits.
 #[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
-    let (&first, rest) = bytes.split_first()?;
+    let low = |byte: u8| u64::from(byte & 0x7f);
+    // Nearly all are short. Revisions are told apart by a guess at their length, which is nearly always that of the one before.
+    let (value, rest) = match **bytes {
+        [a, ref rest @ ..] if a < 0x80 => (u64::from(a), rest),
+        [a, b, ref rest @ ..] if b < 0x80 => (low(a) | u64::from(b) << 7, rest),
+        [a, b, c, ref rest @ ..] if c < 0x80 => (low(a) | low(b) << 7 | u64::from(c) << 14, rest),
+        _ => return take_long(bytes),
+    };
     *bytes = rest;
-    if first < 0x80 {
-        return Some(u64::from(first));
-    }
-    let mut value = u64::from(first & 0x7f);
-    for shift in (7..64).step_by(7) {
+    Some(value)
+}
+
+fn take_long(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
         *bytes = rest;
         let part = u64::from(byte & 0x7f);

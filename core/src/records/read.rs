@@ -179,20 +179,10 @@ impl<'a> Source<'a> {
         let leaf = Leaf::of(page);
         let at = leaf.find(*position).ok_or_else(|| missing(*position, *number))?;
         let record = leaf.record(at).map_err(damaged(*number))?;
-        let Some((version, created)) = record.body.generation(position.main) else {
+        if record.body.generation(position.main).is_none() {
             return Err(damaged(*number)(format!("record {position} holds no value")));
-        };
-        let (key, value) = match (&record.body, parts) {
-            (Body::LongValue { key, .. }, Parts::Key) => {
-                (Bytes::slice_of(page, key), Bytes::part(page, 0..0))
-            }
-            (body, _) => contents(pages, page, body)?,
-        };
-        let value = match parts {
-            Parts::KeyAndValue => value,
-            Parts::Key => Bytes::part(page, 0..0),
-        };
-        Ok(Stored { key, value, created, version, lease: record.body.lease() })
+        }
+        stored(pages, (page, &record), parts)
     }
 
     /// Calls `visit` for the record at a position, whatever it is, if it is there.
@@ -277,9 +267,20 @@ impl<'a> Source<'a> {
 ///
 /// # Errors
 /// [`Error::Corrupt`] if its overflow pages are damaged.
-pub(crate) fn stored<S: Storage>(pages: &Pages<S>, page: &Page, record: &Record<'_>) -> Result<Stored> {
+pub(crate) fn stored<S: Storage>(
+    pages: &Pages<S>,
+    (page, record): (&Page, &Record<'_>),
+    parts: Parts,
+) -> Result<Stored> {
     let (version, created) = record.body.generation(record.position.main).unwrap_or((0, 0));
-    let (key, value) = contents(pages, page, &record.body)?;
+    let (key, value) = match (&record.body, parts) {
+        (Body::LongValue { key, .. }, Parts::Key) => (Bytes::slice_of(page, key), Bytes::part(page, 0..0)),
+        (body, _) => contents(pages, page, body)?,
+    };
+    let value = match parts {
+        Parts::KeyAndValue => value,
+        Parts::Key => Bytes::part(page, 0..0),
+    };
     Ok(Stored { key, value, created, version, lease: record.body.lease() })
 }
 

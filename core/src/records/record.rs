@@ -78,6 +78,12 @@ pub(crate) enum SystemRecord {
     LeaseRenewed { id: u64 },
     /// Nothing: the log goes on at another place.
     Moved,
+    /// A variant that is not written yet.
+    Reserved5,
+    /// A variant that is not written yet.
+    Reserved6,
+    /// When the calendar said so many milliseconds since 1970, the newest revision was this record's main less `behind`.
+    TimeSampled { millis: u64, behind: u64 },
 }
 
 impl Chain {
@@ -221,6 +227,7 @@ mod tests {
         check(Body::System(SystemRecord::LeaseRevoked { id: 7 }));
         check(Body::System(SystemRecord::LeaseRenewed { id: 7 }));
         check(Body::System(SystemRecord::Moved));
+        check(Body::System(SystemRecord::TimeSampled { millis: u64::MAX, behind: 3 }));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::open::RootState;
 use super::shrink::Shrink;
 use super::status::StepTimes;
 use super::{Options, Store};
-use crate::compaction::{Auto, Job, Limits, Parts};
+use crate::compaction::{Auto, Job, Limits, Look, Parts};
 use crate::error::{Error, Result};
 use crate::limits::{
     BACKGROUND_SYNC_PAGES, CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES,
@@ -77,6 +77,7 @@ impl<S: Storage> Store<S> {
     /// [`Error::WritesRefused`] as long as there is something left to do; [`Error::Corrupt`] if a compaction meets a damaged
     /// page, after which it rests until the store is opened again.
     pub fn run(&mut self, clock: &impl Clock, budget: Budget) -> Result<Next> {
+        self.note_time(clock);
         if !self.has_background_work() {
             return Ok(Next::Idle);
         }
@@ -122,7 +123,7 @@ impl<S: Storage> Store<S> {
         self.background.seen = Some(now);
         let leases = self.lease_step(now)?;
         let progress = self.watchers.look(now).map_or(Next::Idle, Next::At);
-        let times = leases.earlier(progress).earlier(self.compact_if_due(now)?);
+        let times = leases.earlier(progress).earlier(self.compact_if_due(now, deadline)?);
         let flush = self.flush_if_due(now)?.earlier(times);
         if self.background.checkpoint.is_some() {
             self.checkpoint_step()?;
@@ -170,8 +171,12 @@ impl<S: Storage> Store<S> {
     }
 
     /// Lets the policy of automatic compaction look at the revision.
-    fn compact_if_due(&mut self, now: Time) -> Result<Next> {
-        if let Some(revision) = self.background.auto.look(now, self.revision) {
+    fn compact_if_due<C: Clock>(&mut self, now: Time, deadline: &Deadline<'_, C>) -> Result<Next> {
+        if self.background.auto.is_off() {
+            return Ok(Next::Idle);
+        }
+        let look = Look { now, newest: self.revision, wall: deadline.wall(), times: &self.times };
+        if let Some(revision) = self.background.auto.look(&look) {
             match self.compact(revision) {
                 // What somebody else has compacted already is as good.
                 Ok(_) | Err(Error::Compacted { .. }) => self.background.auto.compacted(now, revision),
@@ -200,6 +205,9 @@ impl<S: Storage> Store<S> {
 
     fn commit_and_sync(&mut self) -> Result<()> {
         if self.records.has_uncommitted() || self.is_unsynced() {
+            if self.records.has_uncommitted() {
+                self.append_time();
+            }
             self.records.commit(&mut self.pager)?;
             self.pager.sync()?;
         }

@@ -58,6 +58,7 @@ impl<S: Storage> Store<S> {
             Ok(())
         })?;
         self.leases.check(&attached).map_err(|what| broken(what.into()))?;
+        self.times.check(self.revision).map_err(|what| broken(what.into()))?;
         self.watchers.check().map_err(|what| broken(what.into()))?;
         self.check_index(&histories).map_err(broken)?;
         self.check_dead(&histories).map_err(broken)?;

@@ -26,17 +26,11 @@ impl<S: Storage> Store<S> {
     /// nothing changed; [`Error::Storage`] if the storage fails, after which the store refuses to write.
     pub fn compact(&mut self, revision: impl Into<Revision>) -> Result<Compaction> {
         let revision = revision.into();
-        if let Some(compacted) = self.compacted
-            && revision.get() <= compacted
-        {
-            return Err(Error::Compacted { requested: revision, compacted: Revision::new(compacted) });
-        }
-        if revision.get() > self.revision {
-            return Err(Error::FutureRevision { requested: revision, current: self.revision() });
-        }
+        self.check_compactable(revision)?;
         self.writable()?;
         self.append_system(SystemRecord::CompactionScheduled(revision.get()))?;
         self.compacted = Some(revision.get());
+        self.times.compact(revision.get());
         self.flush()?;
         self.queue.push_back(revision.get());
         if self.background.job.is_none() {
@@ -47,7 +41,22 @@ impl<S: Storage> Store<S> {
         Ok(Compaction { revision })
     }
 
-    /// Changes which history the store gives up by itself, from now on: what was sampled for the policy before is forgotten.
+    /// # Errors
+    /// [`Error::Compacted`], [`Error::FutureRevision`].
+    pub(super) fn check_compactable(&self, revision: Revision) -> Result<()> {
+        if let Some(compacted) = self.compacted
+            && revision.get() <= compacted
+        {
+            return Err(Error::Compacted { requested: revision, compacted: Revision::new(compacted) });
+        }
+        if revision.get() > self.revision {
+            return Err(Error::FutureRevision { requested: revision, current: self.revision() });
+        }
+        Ok(())
+    }
+
+    /// Changes which history the store gives up by itself, from now on. What was sampled for the policy before is forgotten; a period is
+    /// counted from the first time of a revision that is known.
     ///
     /// ```
     /// # use core::time::Duration;

@@ -16,23 +16,29 @@ use crate::pager::Pager;
 use crate::records::{Chain, Records};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
+use crate::times::{Kept as KeptTime, Times};
 
 /// The lists, read or to be written.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) leases: Vec<KeptLease>,
+    /// The place of a list that is always empty.
+    pub(super) reserved: Vec<u8>,
+    pub(super) times: Vec<KeptTime>,
 }
 
 impl Kept {
     fn is_empty(&self) -> bool {
-        let Self { leases } = self;
-        leases.is_empty()
+        let Self { leases, reserved, times } = self;
+        leases.is_empty() && reserved.is_empty() && times.is_empty()
     }
 
     fn encode(&self) -> Vec<u8> {
-        let Self { leases } = self;
+        let Self { leases, reserved, times } = self;
         let mut bytes = Vec::new();
         append(&mut bytes, leases);
+        append(&mut bytes, reserved);
+        append(&mut bytes, times);
         bytes
     }
 
@@ -40,10 +46,15 @@ impl Kept {
     /// Says in words which list can't be read.
     fn decode(mut bytes: &[u8]) -> core::result::Result<Self, String> {
         let leases = take(&mut bytes, "leases")?;
+        let reserved: Vec<u8> = take(&mut bytes, "second list")?;
+        if !reserved.is_empty() {
+            return Err("the second list is not empty".into());
+        }
+        let times = take(&mut bytes, "times")?;
         if !bytes.is_empty() {
             return Err(format!("{} bytes behind the last list", bytes.len()));
         }
-        Ok(Self { leases })
+        Ok(Self { leases, reserved, times })
     }
 
     /// What the checkpoint remembers that wrote this chain.
@@ -81,7 +92,8 @@ fn take<T: DeserializeOwned>(bytes: &mut &[u8], name: &str) -> core::result::Res
 impl<S: Storage> Store<S> {
     /// Writes the lists to pages of their own, if there is anything about them that the last checkpoint does not know.
     pub(super) fn store_kept(&mut self) -> Result<()> {
-        if !self.leases.has_changed() || sabotaged!(LeasesNotCheckpointed) {
+        let has_changed = self.leases.has_changed() || self.times.has_changed();
+        if !has_changed || sabotaged!(LeasesNotCheckpointed) {
             return Ok(());
         }
         let before = self.system.take();
@@ -90,7 +102,11 @@ impl<S: Storage> Store<S> {
                 self.pager.free(page);
             }
         }
-        let kept = Kept { leases: self.leases.keep() };
+        let mut times = self.times.keep();
+        if sabotaged!(TimesNotCheckpointed) {
+            times.clear();
+        }
+        let kept = Kept { leases: self.leases.keep(), reserved: Vec::new(), times };
         if !kept.is_empty() {
             self.system = Some(Records::store_apart(&mut self.pager, &kept.encode())?);
         }
@@ -98,13 +114,14 @@ impl<S: Storage> Store<S> {
     }
 }
 
-/// The leases that a checkpoint remembers.
+/// The leases and times that a checkpoint remembers.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if there can be no such leases.
-pub(super) fn restore_leases(kept: &Kept, chain: Option<&Chain>) -> Result<Leases> {
-    Leases::restore(&kept.leases).map_err(|what| match chain {
+/// [`Error::Corrupt`] if there can be no such leases or times.
+pub(super) fn restore(kept: &Kept, chain: Option<&Chain>) -> Result<(Leases, Times)> {
+    let impossible = |what: &'static str| match chain {
         Some(chain) => damaged(chain, what),
         None => Error::corrupt(0, PageKind::Meta, what),
-    })
+    };
+    Ok((Leases::restore(&kept.leases).map_err(impossible)?, Times::restore(&kept.times).map_err(impossible)?))
 }

@@ -7,8 +7,11 @@ use core::fmt;
 mod background;
 mod check;
 mod compact;
+mod diff;
+mod dry_run;
 mod entry;
 mod hash;
+mod history;
 mod holders;
 mod intervals;
 mod kept;
@@ -25,6 +28,7 @@ mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
+mod times;
 mod txn;
 mod txn_types;
 mod watch;
@@ -32,8 +36,11 @@ mod write;
 mod writer;
 
 pub use compact::Compaction;
+pub use diff::{DiffIter, DiffRequest, Difference, Differences};
+pub use dry_run::{DryRun, DryRunReport, Freed};
 pub use entry::{Entry, RangeResult};
 pub use hash::HashKv;
+pub use history::{HistoryIter, HistoryRequest, Version, Versions};
 pub use holders::Holder;
 pub use leases::{Lease, Revoked};
 pub use options::{Durability, Options};
@@ -62,7 +69,9 @@ use crate::pager::Pager;
 use crate::records::{Chain, Records};
 use crate::revision::Revision;
 use crate::sabotage::sabotaged;
+use crate::scheduler::WallTime;
 use crate::storage::Storage;
+use crate::times::Times;
 use crate::watch::Watchers;
 use reader::Reader;
 
@@ -113,6 +122,8 @@ pub struct Store<S: Storage> {
     queue: VecDeque<u64>,
     background: Background,
     leases: Leases,
+    /// When revisions were written.
+    times: Times,
     /// Where the last checkpoint has written what it remembers besides the records; `None` if that was nothing.
     system: Option<Chain>,
     /// A record of the engine's own, which takes no revision, may not be durable yet.
@@ -142,6 +153,7 @@ impl<S: Storage> Store<S> {
             index: &self.index,
             current: self.revision,
             compacted: self.compacted,
+            times: &self.times,
         }
     }
 
@@ -184,6 +196,16 @@ impl<S: Storage> Store<S> {
         RangeRequest::new(self.reader(), read.clone()).collect()
     }
 
+    /// All versions of a key that still exist, deletes too; see [`HistoryRequest`].
+    pub fn history(&self, key: impl AsRef<[u8]>) -> HistoryRequest<'_, S> {
+        HistoryRequest::new(self.reader(), key.as_ref(), self.revision)
+    }
+
+    /// What is not the same at two revisions, 0 standing for the newest; see [`DiffRequest`].
+    pub fn diff(&self, from: impl Into<Revision>, to: impl Into<Revision>) -> DiffRequest<'_, S> {
+        DiffRequest::new(self.reader(), (from.into(), to.into()))
+    }
+
     /// The store as it is now. Costs O(1).
     #[must_use]
     pub fn snapshot(&self) -> Snapshot<S> {
@@ -196,6 +218,15 @@ impl<S: Storage> Store<S> {
     /// [`Error::Compacted`], [`Error::FutureRevision`].
     pub fn read_at(&self, revision: impl Into<Revision>) -> Result<Snapshot<S>> {
         let revision = self.reader().check(Some(revision.into()))?;
+        Ok(Snapshot::new(self, revision))
+    }
+
+    /// The store as it was at a time; see [`Store::revision_at`]. Costs a search.
+    ///
+    /// # Errors
+    /// [`Error::TimeUnknown`], [`Error::Compacted`].
+    pub fn read_at_time(&self, time: WallTime) -> Result<Snapshot<S>> {
+        let revision = self.reader().check_time(time)?;
         Ok(Snapshot::new(self, revision))
     }
 

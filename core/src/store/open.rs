@@ -9,7 +9,7 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::background::Background;
-use super::kept::{Kept, restore_leases};
+use super::kept::{self, Kept};
 use super::{Options, Store};
 use crate::compaction::DeadList;
 use crate::error::{Error, PageKind, Result};
@@ -21,6 +21,7 @@ use crate::records::{Body, Chain, Leaf, Record, Records, RecordsRoot, SystemReco
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
+use crate::times::{Sample, Times};
 use crate::watch::Watchers;
 
 /// What a checkpoint remembers of the store.
@@ -90,6 +91,7 @@ struct Opening<S> {
     scheduled: Option<u64>,
     finished: Option<u64>,
     leases: Leases,
+    times: Times,
     /// Where that is what the checkpoint remembers besides the records.
     system: Option<Chain>,
 }
@@ -144,8 +146,8 @@ impl<S: Storage> Opening<S> {
         });
         let RootState { revision, scheduled, finished, kept: system, .. } = root;
         let kept = Kept::load(&pager, system.as_ref())?;
-        let leases = restore_leases(&kept, system.as_ref())?;
-        Ok(Self { pager, records, revision, scheduled, finished, leases, system })
+        let (leases, times) = kept::restore(&kept, system.as_ref())?;
+        Ok(Self { pager, records, revision, scheduled, finished, leases, times, system })
     }
 
     /// Takes up the commits after the checkpoint, as far as they are whole.
@@ -201,7 +203,7 @@ impl<S: Storage> Opening<S> {
             let Body::System(system) = record.body else { continue };
             // A page that is a longer version of another repeats its records.
             if record.position > self.records.last() {
-                self.take_system_record(system)
+                self.take_system_record(system, record.position.main)
                     .map_err(|what| Error::corrupt(replayed.place.page, PageKind::Leaf, what))?;
             }
         }
@@ -210,12 +212,17 @@ impl<S: Storage> Opening<S> {
 
     /// # Errors
     /// Says in words what can't be.
-    fn take_system_record(&mut self, record: SystemRecord) -> core::result::Result<(), &'static str> {
+    fn take_system_record(
+        &mut self,
+        record: SystemRecord,
+        main: u64,
+    ) -> core::result::Result<(), &'static str> {
         const IMPOSSIBLE: &str = "a lease has an impossible number or time";
         match record {
             SystemRecord::CompactionScheduled(revision) => {
                 if !sabotaged!(ScheduledForgotten) {
                     self.scheduled = self.scheduled.max(Some(revision));
+                    self.times.compact(revision);
                 }
             }
             SystemRecord::LeaseGranted { id, seconds } => {
@@ -225,6 +232,14 @@ impl<S: Storage> Opening<S> {
             }
             SystemRecord::LeaseRevoked { id } => self.leases.remove(LeaseId::new(id).ok_or(IMPOSSIBLE)?),
             SystemRecord::Moved => {}
+            SystemRecord::Reserved5 | SystemRecord::Reserved6 => {
+                return Err("a system record is of a later format");
+            }
+            SystemRecord::TimeSampled { millis, behind } => {
+                let revision = main.checked_sub(behind).filter(|revision| *revision > 0);
+                let revision = revision.ok_or("a time is of an impossible revision")?;
+                self.times.restore_one(Sample { millis, revision });
+            }
             SystemRecord::LeaseRenewed { id } => {
                 self.leases.renew(LeaseId::new(id).ok_or(IMPOSSIBLE)?);
             }
@@ -279,6 +294,9 @@ impl<S: Storage> Opening<S> {
             })?;
             self.leases.attach(key, Some(id));
         }
+        if self.times.last().is_some_and(|last| last.revision > revision) {
+            return Err(Error::corrupt(0, PageKind::Meta, "a time is of a revision that is not there"));
+        }
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         let mut store = Store {
             pager: self.pager,
@@ -293,6 +311,7 @@ impl<S: Storage> Opening<S> {
             queue: VecDeque::from_iter(unfinished),
             background: Background::new(&options),
             leases: self.leases,
+            times: self.times,
             system: self.system,
             has_unsynced_system: false,
             watchers: Watchers::default(),

@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 use super::entry::Entry;
 use crate::keys::Keys;
 use crate::revision::Revision;
+use crate::scheduler::WallTime;
 
 /// What the entries of a range are ordered by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -49,6 +50,15 @@ pub(super) enum Counting {
     Yes,
 }
 
+/// As of when is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Moment {
+    #[default]
+    Now,
+    Revision(Revision),
+    Time(WallTime),
+}
+
 /// A pair of revisions, both included; what is absent sets no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Span {
@@ -82,7 +92,7 @@ fn bound(revision: impl Into<Revision>) -> Option<Revision> {
 #[must_use = "it only says what is to be read"]
 pub struct Read {
     pub(super) keys: Keys,
-    pub(super) revision: Option<Revision>,
+    pub(super) moment: Moment,
     pub(super) limit: Option<usize>,
     pub(super) wanted: Wanted,
     pub(super) counting: Counting,
@@ -97,7 +107,7 @@ impl Read {
     pub fn new(keys: impl Into<Keys>) -> Self {
         Self {
             keys: keys.into(),
-            revision: None,
+            moment: Moment::Now,
             limit: None,
             wanted: Wanted::default(),
             counting: Counting::default(),
@@ -110,7 +120,13 @@ impl Read {
 
     /// Reads as of an earlier revision; 0 stands for the newest.
     pub fn at(mut self, revision: impl Into<Revision>) -> Self {
-        self.revision = Some(revision.into());
+        self.moment = Moment::Revision(revision.into());
+        self
+    }
+
+    /// Reads as of a time, in place of a revision: of the newest one that [`Store::revision_at`](crate::Store::revision_at) knows was there.
+    pub fn at_time(mut self, time: WallTime) -> Self {
+        self.moment = Moment::Time(time);
         self
     }
 

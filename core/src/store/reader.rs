@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::entry::{Entry, RangeResult};
-use super::read::{Counting, Order, Read, SortBy, Wanted};
+use super::read::{Counting, Moment, Order, Read, SortBy, Wanted};
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::keys::Keys;
@@ -13,7 +13,9 @@ use crate::pager::Pages;
 use crate::records::{Located, Parts, Source};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
+use crate::scheduler::WallTime;
 use crate::storage::Storage;
+use crate::times::Times;
 
 /// Keys looked up in the index at once: the first time few, since most ranges are short, later many.
 const FIRST_BATCH: usize = 16;
@@ -30,6 +32,7 @@ pub(super) struct Reader<'a, S> {
     /// The newest revision of this state.
     pub(super) current: u64,
     pub(super) compacted: Option<u64>,
+    pub(super) times: &'a Times,
 }
 
 impl<S> Clone for Reader<'_, S> {
@@ -55,6 +58,18 @@ impl<'a, S: Storage> Reader<'a, S> {
                 Err(Error::Compacted { requested, compacted: Revision::new(compacted) })
             }
             Some(_) | None => Ok(requested.get()),
+        }
+    }
+
+    /// The number of the revision that a read asks for.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`], [`Error::FutureRevision`], [`Error::TimeUnknown`].
+    pub(super) fn check_moment(&self, moment: Moment) -> Result<u64> {
+        match moment {
+            Moment::Now => Ok(self.current),
+            Moment::Revision(revision) => self.check(Some(revision)),
+            Moment::Time(time) => self.check_time(time),
         }
     }
 
@@ -108,6 +123,11 @@ impl<'a, S: Storage> RangeRequest<'a, S> {
     /// As [`Read::at`].
     pub fn at(self, revision: impl Into<Revision>) -> Self {
         self.with(|read| read.at(revision))
+    }
+
+    /// As [`Read::at_time`].
+    pub fn at_time(self, time: WallTime) -> Self {
+        self.with(|read| read.at_time(time))
     }
 
     /// As [`Read::limit`].
@@ -247,7 +267,7 @@ impl<'a, S: Storage> RangeRequest<'a, S> {
     fn check(&self) -> Result<u64> {
         match self.read.keys.single() {
             Some([]) => Err(Error::EmptyKey),
-            Some(_) | None => self.reader.check(self.read.revision),
+            Some(_) | None => self.reader.check_moment(self.read.moment),
         }
     }
 

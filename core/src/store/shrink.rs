@@ -192,6 +192,7 @@ impl<S: Storage> Store<S> {
         freed.into_iter().for_each(|page| self.pager.free(page));
         self.pager.move_freelist(limit);
         self.leases.write_anew();
+        self.times.write_anew();
         self.move_log(limit)?;
         self.background.shrink.stage = Stage::Settling { limit };
         self.begin_checkpoint(None)

@@ -3,7 +3,9 @@
 use alloc::sync::Arc;
 
 use super::Store;
+use super::diff::DiffRequest;
 use super::entry::Entry;
+use super::history::HistoryRequest;
 use super::read::Read;
 use super::reader::{RangeRequest, Reader};
 use crate::error::Result;
@@ -14,6 +16,7 @@ use crate::records::View;
 use crate::revision::Revision;
 use crate::scheduler::Time;
 use crate::storage::Storage;
+use crate::times::Times;
 
 /// The store as it was at one revision. Taking one costs O(1); it reads the same whatever is written or compacted
 /// meanwhile, on any thread, and waits for nobody. The pages that only it can reach are free again when it is dropped.
@@ -37,6 +40,7 @@ pub struct Snapshot<S: Storage> {
     /// The newest revision when the snapshot was taken.
     current: u64,
     compacted: Option<u64>,
+    times: Times,
     hold: Hold,
 }
 
@@ -46,6 +50,7 @@ impl<S: Storage> Clone for Snapshot<S> {
             pages: Arc::clone(&self.pages),
             view: self.view.clone(),
             index: self.index.clone(),
+            times: self.times.clone(),
             hold: self.hold.clone(),
             ..*self
         }
@@ -62,6 +67,7 @@ impl<S: Storage> Snapshot<S> {
             current: store.revision,
             compacted: store.compacted,
             hold: store.pager.hold(Note { revision, taken: store.background.seen.map(Time::as_micros) }),
+            times: store.times.clone(),
         }
     }
 
@@ -72,6 +78,7 @@ impl<S: Storage> Snapshot<S> {
             index: &self.index,
             current: self.current,
             compacted: self.compacted,
+            times: &self.times,
         }
     }
 
@@ -93,5 +100,16 @@ impl<S: Storage> Snapshot<S> {
     /// The keys that existed; see [`RangeRequest`].
     pub fn range(&self, keys: impl Into<Keys>) -> RangeRequest<'_, S> {
         RangeRequest::new(self.reader(), Read::new(keys).at(self.revision()))
+    }
+
+    /// The versions of a key that existed when the snapshot was taken, until its revision; see [`HistoryRequest`].
+    pub fn history(&self, key: impl AsRef<[u8]>) -> HistoryRequest<'_, S> {
+        HistoryRequest::new(self.reader(), key.as_ref(), self.revision)
+    }
+
+    /// What is not the same at two revisions that could be read when the snapshot was taken, 0 standing for the newest then; see
+    /// [`DiffRequest`].
+    pub fn diff(&self, from: impl Into<Revision>, to: impl Into<Revision>) -> DiffRequest<'_, S> {
+        DiffRequest::new(self.reader(), (from.into(), to.into()))
     }
 }

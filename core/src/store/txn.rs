@@ -160,7 +160,7 @@ impl<S: Storage> Store<S> {
     /// Checks what an operation needs of the state before the transaction.
     fn check_op(&self, op: &Op) -> Result<()> {
         match op {
-            Op::Read(read) => self.reader().check(read.revision).map(|_| ()),
+            Op::Read(read) => self.reader().check_moment(read.moment).map(|_| ()),
             Op::Put(put) => {
                 self.check_lease(&put.view())?;
                 self.check_kept(&put.view())

@@ -405,7 +405,8 @@ impl<S: Storage> Store<S> {
 
     /// What a record tells.
     fn event(&self, wants: &Wants, page: &Page, record: &Record<'_>) -> Result<Event> {
-        let entry = Entry::new(stored(self.pager.pages(), page, record)?, record.position);
+        let entry =
+            Entry::new(stored(self.pager.pages(), (page, record), Parts::KeyAndValue)?, record.position);
         let kind = if entry.version() == 0 { EventKind::Delete } else { EventKind::Put };
         let previous = if wants.previous { self.previous_entry(&entry)? } else { Previous::NotAsked };
         Ok(Event { kind, entry, previous })

@@ -244,6 +244,20 @@ fn leases_and_their_times_outlive_the_process() {
     check_simulated(Sabotage::LeaseOrderIgnored);
 }
 
+/// Times that are forgotten, or that go back with the calendar, make history look younger than it is, or older.
+#[test]
+fn when_a_revision_was_there_outlives_the_process_and_the_calendar() {
+    check_simulated(Sabotage::TimesNotCheckpointed);
+    check_simulated(Sabotage::CalendarTrusted);
+    check(Sabotage::TimesNotLogged, scenarios::a_time_before_a_crash);
+}
+
+/// A history that depends on how far background work is tells two readers two things.
+#[test]
+fn a_history_has_nothing_that_compaction_is_to_remove() {
+    check_simulated(Sabotage::DeadShown);
+}
+
 /// A watcher that was told of what a crash then undid is at a revision that there will be once more, with other content.
 #[test]
 fn a_watcher_knows_nothing_that_a_crash_can_undo() {

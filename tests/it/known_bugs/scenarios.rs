@@ -343,3 +343,21 @@ pub(super) fn a_renewal_before_a_crash() {
     let after = open(&medium.without_power(&mut Rng::new(1)));
     assert_eq!(remaining(&after), Duration::from_secs(60));
 }
+
+pub(super) fn a_time_before_a_crash() {
+    let medium = FaultyStorage::new();
+    let mut store = open(&medium);
+    let clock = SimClock::ticking(0);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let revision = store.put("key", "value").unwrap().revision;
+        let _next = store.run(&clock, Budget::millis(1)).unwrap();
+        seen.push((revision, clock.calendar()));
+        clock.advance(2_000_000);
+    }
+    // The commit of the last put has carried the time before it.
+    let after = open(&medium.without_power(&mut Rng::new(1)));
+    let known = |revision| after.time_of(revision);
+    let times: Vec<_> = seen.iter().map(|(revision, _)| known(*revision)).collect();
+    assert_eq!(times, [Some(seen[0].1), Some(seen[1].1), None]);
+}

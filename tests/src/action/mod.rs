@@ -220,6 +220,8 @@ pub enum Action {
     KeepAlive(u64),
     /// Lets so many microseconds pass.
     Pass(u64),
+    /// Sets the calendar so many milliseconds forward or back; as far back as can be stands for where it was in the beginning.
+    SetCalendar(i64),
     /// Begins to watch.
     Watch(Wish),
     /// Asks one of the watchers.

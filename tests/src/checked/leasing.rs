@@ -133,8 +133,10 @@ impl<M: Medium> Checked<M> {
     fn run_once(&mut self, budget: Budget) -> palimpsest_kv::Result<Next> {
         // The third look is the first that leases are compared with.
         let (start, looked) = (self.clock.peek(), self.clock.after_looks(2));
+        let (wall, revision) = (self.clock.calendar(), self.model.revision());
         let store = self.store.as_mut().expect("the store is open");
         let next = store.run(&self.clock, budget);
+        self.note_time(wall, revision);
         if !self.model.leases().all().is_empty() {
             self.looked = Some((start, self.clock.peek()));
             self.end_leases((start, looked), next.as_ref().ok());

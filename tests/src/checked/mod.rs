@@ -10,6 +10,8 @@ use crate::sim::SimClock;
 
 mod compare;
 mod leasing;
+mod past;
+mod timing;
 mod trouble;
 mod watching;
 mod writing;
@@ -19,6 +21,8 @@ use watching::Watching;
 
 /// Past revisions compared in full by one [`Checked::verify`], besides the oldest and the newest.
 const SAMPLED_REVISIONS: usize = 5;
+/// Times of revisions that are compared.
+const SAMPLED_TIMES: usize = 4;
 /// One in so many times the hash of the history is compared too, which costs reading all of it.
 const HASHED_ONE_IN: u64 = 4;
 
@@ -40,6 +44,8 @@ pub struct Checked<M: Medium> {
     refused: Option<u64>,
     /// Between which moments the clock was last looked at by the store, if it was.
     looked: Option<(Time, Time)>,
+    /// How many actions were compared.
+    turn: u64,
 }
 
 /// How many snapshots and watchers there are.
@@ -90,6 +96,7 @@ impl<M: Medium> Checked<M> {
             watchers: Vec::new(),
             refused: None,
             looked: None,
+            turn: 0,
         }
     }
 
@@ -144,6 +151,7 @@ impl<M: Medium> Checked<M> {
             Action::DropSnapshot(place) => drop(self.snapshots.swap_remove(*place)),
             Action::Grant(..) | Action::Revoke(_) | Action::KeepAlive(_) => self.change_lease(action),
             Action::Pass(micros) => self.clock.advance(*micros),
+            Action::SetCalendar(by) => self.set_calendar(*by),
             Action::Watch(wish) => self.watch(wish),
             Action::Poll(place) => self.poll(*place),
             Action::Cancel(place) => self.cancel(*place),
@@ -154,6 +162,7 @@ impl<M: Medium> Checked<M> {
             other => self.keep_up(other),
         }
         self.compare_revisions();
+        self.compare_some_past();
     }
 
     /// What is done to the store besides reading and writing.
@@ -176,6 +185,7 @@ impl<M: Medium> Checked<M> {
             Action::Checkpoint => {
                 self.store().checkpoint().expect("a checkpoint succeeds");
                 self.model.leases_mut().settled();
+                self.model.times_mut().settled();
             }
             Action::Shrink => self.store().shrink(),
             Action::Reopen => self.reopen(),
@@ -260,6 +270,7 @@ impl<M: Medium> Checked<M> {
         let storage = store.close().expect("closing succeeds");
         self.medium.closed(storage.expect("no snapshot holds the storage"));
         self.model.leases_mut().settled();
+        self.model.times_mut().settled();
         self.open();
         self.compare_times_kept();
         self.watch_again();
@@ -280,6 +291,8 @@ impl<M: Medium> Checked<M> {
     pub fn verify(&mut self, rng: &mut Rng) {
         self.compare_numbers();
         self.compare_leases();
+        self.compare_past(rng);
+        (0..SAMPLED_TIMES).for_each(|_| self.compare_times(rng.index(1 << 30)));
         let newest = self.model.revision();
         let oldest = self.model.compacted().unwrap_or(0).max(1);
         let sampled = (0..SAMPLED_REVISIONS).map(|_| oldest + rng.below(newest + 1 - oldest));

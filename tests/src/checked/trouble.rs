@@ -143,6 +143,7 @@ impl<M: Medium> Checked<M> {
         );
         self.model.roll_back_to(revision);
         self.leases_after_a_crash(revision);
+        self.times_after_a_crash();
         assert_eq!(self.store().durable_revision().get(), revision, "what came back is durable");
     }
 }

@@ -18,6 +18,18 @@ pub(super) fn lease(rng: &mut Rng, model: &Model) -> u64 {
     if ids.is_empty() || rng.once_in(10) { 1 + rng.below(NUMBERS) } else { rng.one_of(&ids) }
 }
 
+/// How far the calendar is set, in milliseconds.
+const SET: [i64; 8] =
+    [-700, -4_000, -3_600_000, -1_000_000_000_000, 5_000, 3_700_000, 3_000_000_000, i64::MIN];
+
+/// Some time, or what is called so.
+pub(super) fn pass(rng: &mut Rng) -> Action {
+    match rng.one_of(&[1_000, 200_000, 1_100_000, 7_000_000]) {
+        7_000_000 if rng.once_in(4) => Action::SetCalendar(rng.one_of(&SET)),
+        micros => Action::Pass(micros),
+    }
+}
+
 impl Swarm {
     pub(super) fn grant(&self, rng: &mut Rng) -> Action {
         let id = if rng.once_in(4) { None } else { Some(1 + rng.below(NUMBERS)) };

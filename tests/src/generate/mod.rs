@@ -182,7 +182,7 @@ impl Swarm {
             Kind::Grant => self.grant(rng),
             Kind::Revoke => Action::Revoke(lasting::lease(rng, model)),
             Kind::KeepAlive => Action::KeepAlive(lasting::lease(rng, model)),
-            Kind::Pass => Action::Pass(rng.one_of(&[1_000, 200_000, 1_100_000, 7_000_000])),
+            Kind::Pass => lasting::pass(rng),
             Kind::Quota => Action::Quota(rng.one_of(&[None, None, Some(3_000), Some(20_000), Some(100_000)])),
             Kind::Compact => Action::Compact(compact_revision(rng, model)),
             Kind::RunUntilIdle => Action::RunUntilIdle,

@@ -12,11 +12,15 @@ use crate::action::{Deleting, Found, Putting, Step, Transaction};
 mod hash;
 mod history;
 mod leases;
+mod past;
 mod shape;
+mod times;
 mod txn;
 
 pub use history::{Before, Change, Told};
 pub use leases::{Ends, Granted, LeaseState, Leases};
+pub use past::{Differing, Past};
+pub use times::{Belief, Sample, Times};
 pub use txn::{limited, selected};
 
 /// What an operation must answer: this, or any one of these errors.
@@ -165,6 +169,7 @@ pub struct Model {
     /// `None` where no bound is set.
     space: Option<Space>,
     leases: Leases,
+    times: Times,
 }
 
 /// What a compaction to `compacted` keeps: everything newer, and the newest version not newer, unless that is a tombstone older than
@@ -198,6 +203,7 @@ impl Model {
             limits,
             space: None,
             leases: Leases::default(),
+            times: Times::default(),
         }
     }
 
@@ -258,6 +264,17 @@ impl Model {
     /// The leases, to note what became of them.
     pub fn leases_mut(&mut self) -> &mut Leases {
         &mut self.leases
+    }
+
+    /// When revisions were seen.
+    #[must_use]
+    pub fn times(&self) -> &Times {
+        &self.times
+    }
+
+    /// When revisions were seen, to note what is seen now.
+    pub fn times_mut(&mut self) -> &mut Times {
+        &mut self.times
     }
 
     /// Puts; answers the revision and what was there before, if that is to be told.

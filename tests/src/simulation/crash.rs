@@ -85,6 +85,7 @@ impl<'a> Expectation<'a> {
             self.model.compacted()
         );
         self.compare_leases(store, revision);
+        self.compare_time(store, revision);
         let oldest = compacted.unwrap_or(0).max(1);
         for revision in [oldest, revision] {
             self.compare_contents(store, revision);
@@ -101,6 +102,15 @@ impl<'a> Expectation<'a> {
             states.iter().any(|state| state.explains(revision, &seconds)),
             "after the crash revision {revision} has the leases {seconds:?}, of {states:?}"
         );
+    }
+
+    /// What is known of when the newest revisions were there, was seen.
+    fn compare_time(&self, store: &Store<FaultyStorage>, revision: u64) {
+        for revision in revision.saturating_sub(3)..=revision {
+            let Some(time) = store.time_of(revision) else { continue };
+            let is_known = self.model.times().had_seen(time.as_millis(), revision);
+            assert!(is_known, "after the crash revision {revision} is of {time:?}, which was never seen");
+        }
     }
 
     fn compare_contents(&self, store: &Store<FaultyStorage>, revision: u64) {

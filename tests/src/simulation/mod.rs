@@ -236,6 +236,7 @@ fn can_be_crashed(action: &Action) -> bool {
         | Action::ReadSnapshot(..)
         | Action::DropSnapshot(_)
         | Action::Pass(_)
+        | Action::SetCalendar(_)
         | Action::Watch(_)
         | Action::Poll(_)
         | Action::Cancel(_)

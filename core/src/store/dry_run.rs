@@ -1,0 +1,215 @@
+//! What a compaction would free.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::Store;
+use crate::error::{Error, PageKind, Result};
+use crate::pager::Page;
+use crate::records::{Record, Records, with_key};
+use crate::revision::{Position, Revision};
+use crate::scheduler::{Budget, Clock, Deadline, Time};
+use crate::storage::Storage;
+
+/// What some records take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// How many there are.
+    pub records: u64,
+    /// Bytes that they take in leaves, and of all pages that they have to themselves.
+    pub bytes: u64,
+}
+
+impl Freed {
+    fn add(&mut self, bytes: u64) {
+        self.records += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What a compaction would free.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DryRunReport {
+    /// The revision compacted to.
+    pub revision: Revision,
+    /// All of it.
+    pub freed: Freed,
+    /// The same by the prefixes of the keys, in their order; an empty one for keys without a delimiter.
+    pub prefixes: Vec<(Vec<u8>, Freed)>,
+}
+
+/// A compaction that is tried out and changes nothing. It holds nothing of the store, and is worked on in steps.
+///
+/// What earlier compactions were asked to free is not counted, whether or not they have done so.
+#[derive(Clone, Debug)]
+pub struct DryRun {
+    revision: u64,
+    delimiter: Vec<u8>,
+    depth: usize,
+    /// The store's compacted revision when it began.
+    compacted: Option<u64>,
+    /// Where the list of the dead goes on; `None` at its end.
+    next: Option<Position>,
+    waiting: VecDeque<Position>,
+    total: Freed,
+    prefixes: BTreeMap<Vec<u8>, Freed>,
+}
+
+impl<S: Storage> Store<S> {
+    /// Begins to find out what a compaction to a revision would free, without doing it. Costs what is found: one look at each record that
+    /// would be removed, in steps as long as one likes.
+    ///
+    /// ```
+    /// # use palimpsest_kv::{Options, Store, storage::MemoryStorage};
+    /// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+    /// store.put("users/1", "old")?;
+    /// store.put("users/1", "new")?;
+    /// store.delete("users/1")?;
+    /// store.put("jobs/7", "done")?;
+    /// let report = store.dry_run(store.revision())?.by_prefix("/", 1).finish(&store)?;
+    /// assert_eq!(report.freed.records, 3, "both values, and the delete that is older than the revision");
+    /// assert_eq!(report.prefixes[0].0, b"users/");
+    /// # Ok::<(), palimpsest_kv::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`Store::compact`]: [`Error::Compacted`], [`Error::FutureRevision`].
+    pub fn dry_run(&self, revision: impl Into<Revision>) -> Result<DryRun> {
+        let revision = revision.into();
+        self.check_compactable(revision)?;
+        Ok(DryRun {
+            revision: revision.get(),
+            delimiter: Vec::new(),
+            depth: 0,
+            compacted: self.compacted,
+            next: Some(Position::new(0, 0)),
+            waiting: VecDeque::new(),
+            total: Freed::default(),
+            prefixes: BTreeMap::new(),
+        })
+    }
+}
+
+impl DryRun {
+    /// Also counts by prefix: the key up to the `depth`th delimiter and with it, or up to the last if it has fewer. Takes memory for each
+    /// prefix.
+    #[must_use]
+    pub fn by_prefix(self, delimiter: impl AsRef<[u8]>, depth: usize) -> Self {
+        Self { delimiter: delimiter.as_ref().to_vec(), depth, ..self }
+    }
+
+    /// Works for at most the budget plus about one page's work. Answers with the report once it is done, with nothing before. The store may be
+    /// written to in between; when it is compacted meanwhile, this begins anew.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] if the store has been compacted to the revision or later; [`Error::Corrupt`], [`Error::Storage`].
+    pub fn step<S: Storage>(
+        &mut self,
+        store: &Store<S>,
+        clock: &impl Clock,
+        budget: Budget,
+    ) -> Result<Option<DryRunReport>> {
+        let deadline = Deadline::start(clock, budget);
+        if self.compacted != store.compacted {
+            *self = store.dry_run(self.revision)?.by_prefix(&self.delimiter, self.depth);
+        }
+        loop {
+            if let Some(position) = self.waiting.pop_front() {
+                let (bytes, prefix) = self.look_at(store, position)?;
+                self.total.add(bytes);
+                prefix.into_iter().for_each(|prefix| self.prefixes.entry(prefix).or_default().add(bytes));
+            } else if let Some(start) = self.next {
+                let deaths = (self.compacted.unwrap_or(0), self.revision);
+                let found = store.dead.next_dead(start, deaths);
+                self.next = found.as_ref().and_then(|(_, next)| *next);
+                self.waiting.extend(found.into_iter().flat_map(|(positions, _)| positions));
+            } else {
+                return Ok(Some(self.report()));
+            }
+            if deadline.has_passed() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Does all of it at once.
+    ///
+    /// # Errors
+    /// As [`DryRun::step`].
+    pub fn finish<S: Storage>(mut self, store: &Store<S>) -> Result<DryRunReport> {
+        let still = || Time::from_micros(0);
+        loop {
+            if let Some(report) = self.step(store, &still, Budget::micros(1))? {
+                return Ok(report);
+            }
+        }
+    }
+
+    fn report(&self) -> DryRunReport {
+        let prefixes = self.prefixes.iter().map(|(prefix, freed)| (prefix.clone(), *freed));
+        DryRunReport {
+            revision: Revision::new(self.revision),
+            freed: self.total,
+            prefixes: prefixes.collect(),
+        }
+    }
+
+    /// How many bytes a record takes, and the prefix that it is counted by.
+    fn look_at<S: Storage>(&self, store: &Store<S>, position: Position) -> Result<(u64, Option<Vec<u8>>)> {
+        let pages = store.pager.pages();
+        let look = |_page: &Page, record: &Record<'_>| {
+            let mut buffer = alloc::vec![0; store.pager.page_bytes()];
+            // Relative to itself, so that it takes the same wherever it stands.
+            let bytes = record.encode(position.main, &mut buffer).unwrap_or(buffer.len());
+            let apart = Records::overflow_pages(pages, &record.body)?.len() * store.pager.page_bytes();
+            let prefix = match self.delimiter.as_slice() {
+                [] => None,
+                delimiter => {
+                    Some(with_key(pages, &record.body, |key| prefix_of(key, delimiter, self.depth).to_vec())?)
+                }
+            };
+            Ok(((bytes + apart) as u64, prefix))
+        };
+        let found = store.records.source().visit(pages, position, look)?;
+        found.ok_or_else(|| {
+            Error::corrupt(0, PageKind::Leaf, format!("the dead record {position} is missing"))
+        })
+    }
+}
+
+/// The key up to the `depth`th delimiter and with it, or up to the last if it has fewer.
+fn prefix_of<'a>(key: &'a [u8], delimiter: &[u8], depth: usize) -> &'a [u8] {
+    let mut end = 0;
+    for _ in 0..depth {
+        let rest = key.get(end..).unwrap_or(&[]);
+        match rest.windows(delimiter.len()).position(|window| window == delimiter) {
+            Some(place) => end += place + delimiter.len(),
+            None => break,
+        }
+    }
+    key.get(..end).unwrap_or(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::prefix_of;
+
+    #[test]
+    fn a_prefix_ends_with_a_delimiter() {
+        let cases: [(&str, &str, usize, &str); 8] = [
+            ("users/1/name", "/", 1, "users/"),
+            ("users/1/name", "/", 2, "users/1/"),
+            ("users/1/name", "/", 9, "users/1/"),
+            ("users/1/name", "/", 0, ""),
+            ("users", "/", 1, ""),
+            ("/users", "/", 1, "/"),
+            ("a::b:c::d", "::", 2, "a::b:c::"),
+            ("aaaa", "aa", 1, "aa"),
+        ];
+        for (key, delimiter, depth, expected) in cases {
+            let found = prefix_of(key.as_bytes(), delimiter.as_bytes(), depth);
+            assert_eq!(found, expected.as_bytes(), "{key} by {depth} {delimiter}");
+        }
+    }
+}

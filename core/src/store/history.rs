@@ -1,0 +1,226 @@
+//! All versions of one key that still exist.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::entry::Entry;
+use super::read::Order;
+use super::reader::Reader;
+use crate::error::{Error, PageKind, Result};
+use crate::index::{Change, Past};
+use crate::records::{Parts, stored};
+use crate::revision::{Position, Revision};
+use crate::sabotage::sabotaged;
+use crate::storage::Storage;
+use crate::watch::EventKind;
+
+/// Steps looked up in the index at once: the first time few, later many.
+const FIRST_BATCH: usize = 16;
+const LATER_BATCH: usize = 128;
+
+/// What one revision did to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Whether it was put or deleted.
+    pub kind: EventKind,
+    /// The entry as it was put; of a delete only the key, and the revision of the delete as its mod revision.
+    pub entry: Entry,
+}
+
+impl Version {
+    /// The revision.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.entry.mod_revision()
+    }
+}
+
+/// What a history answers when it is collected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Versions {
+    /// The versions, oldest first unless the other order was asked for.
+    pub versions: Vec<Version>,
+    /// Whether the limit left some out.
+    pub more: bool,
+}
+
+impl<S: Storage> Reader<'_, S> {
+    /// Whether a version is still there: it is what this state shows at some revision that can be read, or what has happened since the
+    /// oldest of them.
+    ///
+    /// What a compaction was asked to remove is not there from then on, though its record may wait for background work. All that decides
+    /// which records a history shows is in this one place.
+    fn exists(&self, past: &Past) -> bool {
+        let is_dead = |death: u64| self.compacted.is_some_and(|compacted| death <= compacted);
+        !past.death.is_some_and(is_dead) || sabotaged!(DeadShown)
+    }
+
+    /// # Errors
+    /// [`Error::Corrupt`] if the record is not where the index says, or is damaged.
+    fn version(&self, past: &Past, parts: Parts) -> Result<Version> {
+        let position = past.step.position;
+        let read =
+            self.source.visit(self.pages, position, |page, record| stored(self.pages, (page, record), parts));
+        let missing = || Error::corrupt(0, PageKind::Leaf, format!("record {position} is missing"));
+        let entry = Entry::new(read?.ok_or_else(missing)?, position);
+        let kind = match past.step.change {
+            Change::Put => EventKind::Put,
+            Change::Tombstone => EventKind::Delete,
+        };
+        Ok(Version { kind, entry })
+    }
+}
+
+/// A history that is still being described. Iterate over it, or [`collect`](Self::collect) it.
+///
+/// ```
+/// # use palimpsest_kv::{EventKind, Options, Order, Store, storage::MemoryStorage};
+/// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+/// store.put("a", "first")?;
+/// store.put("a", "second")?;
+/// store.delete("a")?;
+/// let kinds: Vec<EventKind> = store.history("a").iter()?.map(|version| Ok(version?.kind)).collect::<Result<_, palimpsest_kv::Error>>()?;
+/// assert_eq!(kinds, [EventKind::Put, EventKind::Put, EventKind::Delete]);
+///
+/// let newest_two = store.history("a").order(Order::Descending).limit(2).collect()?;
+/// assert_eq!(newest_two.versions[1].entry.value(), b"second");
+/// assert!(newest_two.more);
+/// # Ok::<(), palimpsest_kv::Error>(())
+/// ```
+#[must_use = "a history does nothing until it is iterated or collected"]
+pub struct HistoryRequest<'a, S: Storage> {
+    reader: Reader<'a, S>,
+    key: Vec<u8>,
+    /// The newest revision that is shown.
+    until: u64,
+    from: Option<Revision>,
+    order: Order,
+    limit: Option<usize>,
+    parts: Parts,
+}
+
+impl<'a, S: Storage> HistoryRequest<'a, S> {
+    /// The versions until a revision.
+    pub(super) fn new(reader: Reader<'a, S>, key: &[u8], until: u64) -> Self {
+        let (order, parts) = (Order::Ascending, Parts::KeyAndValue);
+        Self { reader, key: key.to_vec(), until, from: None, order, limit: None, parts }
+    }
+
+    /// Oldest first, which is the default, or newest first.
+    pub fn order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// Begins at a revision: with the oldest version not before it, or, newest first, the newest not after it. 0 sets no bound.
+    pub fn from(self, revision: impl Into<Revision>) -> Self {
+        Self { from: Some(revision.into()).filter(|revision| revision.get() > 0), ..self }
+    }
+
+    /// At most so many versions. Those past them are not looked at.
+    pub fn limit(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// Leaves the values out, and does not read those that have pages of their own.
+    pub fn without_values(self) -> Self {
+        Self { parts: Parts::Key, ..self }
+    }
+
+    /// The versions, lazily: each costs a page.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`].
+    pub fn iter(self) -> Result<HistoryIter<'a, S>> {
+        if self.key.is_empty() {
+            return Err(Error::EmptyKey);
+        }
+        let from = self.from.map(Revision::get);
+        let end = |main: u64| Position::new(main.saturating_add(1), 0);
+        let (start, end) = match self.order {
+            Order::Ascending => (Position::new(from.unwrap_or(0), 0), end(self.until)),
+            Order::Descending => (Position::new(0, 0), end(from.unwrap_or(u64::MAX).min(self.until))),
+        };
+        Ok(HistoryIter {
+            left: self.limit,
+            batch: VecDeque::new(),
+            size: FIRST_BATCH,
+            rest: Some((start, end)),
+            request: self,
+        })
+    }
+
+    /// The versions, at once.
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`], [`Error::Corrupt`], [`Error::Storage`].
+    pub fn collect(self) -> Result<Versions> {
+        let limit = self.limit;
+        let mut iter = Self { limit: limit.map(|limit| limit.saturating_add(1)), ..self }.iter()?;
+        let mut versions = Vec::new();
+        while limit.is_none_or(|limit| versions.len() < limit)
+            && let Some(version) = iter.next()
+        {
+            versions.push(version?);
+        }
+        let more = limit.is_some() && iter.next_past().is_some();
+        Ok(Versions { versions, more })
+    }
+}
+
+/// The versions of one key. After an error there are no more.
+///
+/// Invariant: `rest` is where the steps are that the index has not been asked for, `None` when there are none.
+pub struct HistoryIter<'a, S: Storage> {
+    request: HistoryRequest<'a, S>,
+    rest: Option<(Position, Position)>,
+    /// Versions that the limit still allows.
+    left: Option<usize>,
+    batch: VecDeque<Past>,
+    size: usize,
+}
+
+impl<S: Storage> HistoryIter<'_, S> {
+    fn fill(&mut self) {
+        let Some((start, end)) = self.rest.take() else { return };
+        let HistoryRequest { reader, key, order, .. } = &self.request;
+        let size = self.left.map_or(self.size, |left| self.size.min(left.max(1)));
+        self.size = LATER_BATCH;
+        let found = match order {
+            Order::Ascending => reader.index.steps_from(key, start, size),
+            Order::Descending => reader.index.steps_before(key, end, size),
+        };
+        let is_within = |past: &Past| (start..end).contains(&past.step.position);
+        let last = found.last().copied().filter(|past| found.len() == size && is_within(past));
+        self.rest = last.map(|Past { step, .. }| match order {
+            // No two steps of a key are at one position.
+            Order::Ascending => (Position::new(step.position.main, step.position.sub.saturating_add(1)), end),
+            Order::Descending => (start, step.position),
+        });
+        self.batch.extend(found.into_iter().filter(|past| is_within(past) && reader.exists(past)));
+    }
+
+    fn next_past(&mut self) -> Option<Past> {
+        if self.left == Some(0) {
+            return None;
+        }
+        while self.batch.is_empty() && self.rest.is_some() {
+            self.fill();
+        }
+        self.batch.pop_front()
+    }
+}
+
+impl<S: Storage> Iterator for HistoryIter<'_, S> {
+    type Item = Result<Version>;
+
+    fn next(&mut self) -> Option<Result<Version>> {
+        let past = self.next_past()?;
+        self.left = self.left.map(|left| left - 1);
+        let version = self.request.reader.version(&past, self.request.parts);
+        if version.is_err() {
+            self.left = Some(0);
+        }
+        Some(version)
+    }
+}
