@@ -8,6 +8,8 @@ mod background;
 mod check;
 mod compact;
 mod entry;
+#[cfg(feature = "exchange")]
+mod exported;
 mod hash;
 mod intervals;
 mod kept;
@@ -47,7 +49,7 @@ pub use write::{Deleted, Written};
 pub use writer::Writer;
 
 pub(crate) use open::RootState;
-pub(crate) use rebuild::{Change, Rebuild};
+pub(crate) use rebuild::{Change, Ending, Rebuild};
 
 use background::Background;
 
