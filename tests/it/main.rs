@@ -13,6 +13,8 @@ mod damage;
 #[cfg(test)]
 mod etcd_cases;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod fuzzing;
 #[cfg(test)]
 mod golden;

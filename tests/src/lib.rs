@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod checked;
+pub mod copying;
 pub mod faulty;
 pub mod fuzzing;
 pub mod generate;
