@@ -13,6 +13,8 @@ mod damage;
 #[cfg(test)]
 mod etcd_cases;
 #[cfg(test)]
+mod etcd_snapshot;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod fuzzing;
