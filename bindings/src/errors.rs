@@ -90,6 +90,10 @@ pub(crate) fn translated(error: Error) -> JsValue {
             text("kind", &kind.to_string());
             text("what", what);
         }
+        Error::InvalidSource { offset, what } => {
+            number("offset", *offset);
+            text("what", what);
+        }
         Error::Storage { operation, reason } => {
             text("operation", operation);
             text("reason", reason);

@@ -32,7 +32,12 @@ fn main() -> core::result::Result<(), Box<dyn Error>> {
     let imported =
         import_etcd(File::open(&path)?, MemoryStorage::new(), Options::default(), HashCheck::Required)?;
     let store = imported.store;
-    println!("{path}: revision {}, {} records, {} leases", store.revision(), imported.records, imported.leases);
+    println!(
+        "{path}: revision {}, {} records, {} leases",
+        store.revision(),
+        imported.records,
+        imported.leases
+    );
     for entry in versions(&store, &key)? {
         let value = String::from_utf8_lossy(entry.value());
         println!("{key} at revision {}, version {}: {value}", entry.mod_revision(), entry.version());

@@ -87,9 +87,13 @@ fn snapshots() -> Vec<(String, Vec<u8>)> {
         ("a-mark", contents(vec![(revision(1_000, 0), Vec::new())]).with_meta("scheduledCompactRev", 1_000)),
         (
             "leases-and-a-compaction",
-            Contents { records: vec![put((9, 0), leased)], leases: vec![lease(7, 60, 5)], ..Contents::default() }
-                .with_meta("finishedCompactRev", 3)
-                .with_meta("scheduledCompactRev", 9),
+            Contents {
+                records: vec![put((9, 0), leased)],
+                leases: vec![lease(7, 60, 5)],
+                ..Contents::default()
+            }
+            .with_meta("finishedCompactRev", 3)
+            .with_meta("scheduledCompactRev", 9),
         ),
     ];
     let mut inputs = Vec::new();

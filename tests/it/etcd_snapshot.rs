@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use palimpsest_kv::storage::{MemoryStorage, ReadAt};
 use palimpsest_kv::{
-    Budget, Error, EtcdImport, EtcdImported, HashCheck, Keys, LeaseId, Options, Result, Revision, Store, Time,
-    import_etcd,
+    Budget, Error, EtcdImport, EtcdImported, HashCheck, Keys, LeaseId, Options, Result, Revision, Store,
+    Time, import_etcd,
 };
 use palimpsest_kv_tests::action::Found;
 use palimpsest_kv_tests::bolt::{Contents, Version, lease, put, revision, seal, tombstone, with_hash};
@@ -91,7 +91,9 @@ fn a_real_snapshot_has_the_history_that_etcd_tells() {
             let found = contents(store, revision);
             let found: Vec<_> = found
                 .iter()
-                .map(|found| (str::from_utf8(&found.key).unwrap(), found.create, found.modified, found.version))
+                .map(|found| {
+                    (str::from_utf8(&found.key).unwrap(), found.create, found.modified, found.version)
+                })
                 .collect();
             assert_eq!(found, expected, "revision {revision}");
         }
@@ -130,7 +132,10 @@ fn every_damaged_byte_is_noticed_by_the_hash() {
     for at in (0..bytes.len()).step_by(13).chain(bytes.len() - 33..bytes.len()) {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (at % 8);
-        assert_eq!(assert_refused(&damaged, HashCheck::Required), "its bytes do not have the SHA-256 at its end");
+        assert_eq!(
+            assert_refused(&damaged, HashCheck::Required),
+            "its bytes do not have the SHA-256 at its end"
+        );
     }
 }
 
@@ -152,7 +157,9 @@ fn what_is_cut_off_is_noticed_with_the_hash_and_without() {
 fn small() -> Contents {
     let long = "v".repeat(1_300);
     let mut records: Vec<_> = (2..60)
-        .map(|main| put((main, 0), Version { key: "key", value: "value", created: 2, version: main - 1, lease: 0 }))
+        .map(|main| {
+            put((main, 0), Version { key: "key", value: "value", created: 2, version: main - 1, lease: 0 })
+        })
         .collect();
     records.push(put((60, 0), Version { key: "long", value: &long, created: 60, version: 1, lease: 0 }));
     records.push(put((61, 0), Version { key: "leased", value: "", created: 61, version: 1, lease: 7 }));
@@ -272,17 +279,15 @@ fn a_key_can_change_more_than_once_in_one_transaction() {
     ];
     let store = import(Contents { records, ..Contents::default() }.snapshot(4_096).as_slice()).unwrap().store;
     store.check().unwrap();
-    let values: Vec<Vec<Vec<u8>>> = (2..=4)
-        .map(|at| contents(&store, at).into_iter().map(|found| found.value).collect())
-        .collect();
+    let values: Vec<Vec<Vec<u8>>> =
+        (2..=4).map(|at| contents(&store, at).into_iter().map(|found| found.value).collect()).collect();
     assert_eq!(values, [vec![], vec![b"2".to_vec()], vec![b"3".to_vec()]]);
 }
 
 #[test]
 fn leases_have_the_time_that_etcd_remembers() {
-    let leased = |main, key, lease| {
-        put((main, 0), Version { key, value: "", created: main, version: 1, lease })
-    };
+    let leased =
+        |main, key, lease| put((main, 0), Version { key, value: "", created: main, version: 1, lease });
     let contents = Contents {
         records: vec![leased(2, "a", 5), leased(3, "b", i64::MAX as u64), leased(4, "c", 77)],
         leases: vec![lease(5, 100, 30), lease(6, 1, 0), lease(i64::MAX as u64, 9_000_000_000, 0)],
@@ -372,7 +377,8 @@ fn random_histories_are_taken_whole() {
                     records.push(tombstone((main, 0), keys[at]));
                 }
                 before => {
-                    let (created, version) = before.map_or((main, 1), |(created, version)| (created, version + 1));
+                    let (created, version) =
+                        before.map_or((main, 1), |(created, version)| (created, version + 1));
                     living[at] = Some((created, version));
                     let value = "v".repeat(rng.index(rng.clone().one_of(&[3, 60, 3_000])));
                     let version = Version { key: keys[at], value: &value, created, version, lease: 0 };

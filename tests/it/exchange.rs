@@ -185,8 +185,8 @@ fn a_section_of_an_unknown_kind_is_left_out_only_if_it_says_so() {
     let bytes = small();
     let end = sections(&bytes)[sections(&bytes).len() - 2];
     let with_section = |kind: u16, flags: u16| {
-        let mut bytes = [&bytes[..end], &kind.to_le_bytes(), &flags.to_le_bytes(), &3u32.to_le_bytes(), b"abc"]
-            .concat();
+        let mut bytes =
+            [&bytes[..end], &kind.to_le_bytes(), &flags.to_le_bytes(), &3u32.to_le_bytes(), b"abc"].concat();
         bytes.extend([0; 8]);
         bytes.extend(&small()[end..]);
         // The end tells how many bytes there are before it.
@@ -243,7 +243,10 @@ fn who_gives_up_leaves_nothing() {
 fn many() -> Vec<u8> {
     let mut store = Store::open(MemoryStorage::new(), options()).unwrap();
     for number in 0..1_500 {
-        store.with_durability(Durability::Relaxed).put(format!("key{:03}", number % 90), "v".repeat(40)).unwrap();
+        store
+            .with_durability(Durability::Relaxed)
+            .put(format!("key{:03}", number % 90), "v".repeat(40))
+            .unwrap();
     }
     exported(&store).unwrap()
 }

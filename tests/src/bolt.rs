@@ -1,4 +1,5 @@
 //! Files of etcd, made by hand: bbolt's pages with what is wanted in them, sound or not.
+#![expect(clippy::indexing_slicing, reason = "a test that makes wrong pages is to panic")]
 
 use std::hash::Hasher;
 
@@ -119,8 +120,10 @@ impl Contents {
         let buckets = [("key", &self.records), ("lease", &self.leases), ("meta", &self.meta)];
         let roots: Vec<(&str, Vec<u8>)> =
             buckets.into_iter().map(|(name, pairs)| (name, file.bucket(pairs))).collect();
-        let elements: Vec<Element<'_>> =
-            roots.iter().map(|(name, value)| (u64::from(BUCKET), name.as_bytes(), value.as_slice())).collect();
+        let elements: Vec<Element<'_>> = roots
+            .iter()
+            .map(|(name, value)| (u64::from(BUCKET), name.as_bytes(), value.as_slice()))
+            .collect();
         let root = file.page(LEAF, &elements);
         file.finish(root)
     }
@@ -144,7 +147,8 @@ pub fn with_hash(mut bytes: Vec<u8>) -> Vec<u8> {
 pub fn seal(bytes: &mut Vec<u8>) {
     let length = bytes.len() - bytes.len() % 512;
     bytes.truncate(length);
-    let page_bytes = bytes.get(24..28).map_or(0, |size| u32::from_le_bytes([size[0], size[1], size[2], size[3]]));
+    let page_bytes =
+        bytes.get(24..28).map_or(0, |size| u32::from_le_bytes([size[0], size[1], size[2], size[3]]));
     for start in [0, page_bytes as usize] {
         if let Some(meta) = bytes.get_mut(start + HEADER_BYTES..start + HEADER_BYTES + 64) {
             let (covered, sum) = meta.split_at_mut(56);
@@ -188,10 +192,8 @@ impl File {
             return [&[0; 16][..], &inline].concat();
         }
         let most = self.page_bytes / 100 + 1;
-        let mut level: Vec<(u64, Vec<u8>)> = elements
-            .chunks(most)
-            .map(|chunk| (self.page(LEAF, chunk), chunk[0].1.to_vec()))
-            .collect();
+        let mut level: Vec<(u64, Vec<u8>)> =
+            elements.chunks(most).map(|chunk| (self.page(LEAF, chunk), chunk[0].1.to_vec())).collect();
         while level.len() > 1 {
             level = level
                 .chunks(most)

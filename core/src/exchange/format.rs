@@ -115,7 +115,10 @@ pub(super) fn append_record(out: &mut Vec<u8>, before: u64, position: Position, 
 ///
 /// # Errors
 /// Says in words why there is no record.
-pub(super) fn take_record(bytes: &[u8], before: u64) -> Result<Option<(Position, Change<'_>, usize)>, String> {
+pub(super) fn take_record(
+    bytes: &[u8],
+    before: u64,
+) -> Result<Option<(Position, Change<'_>, usize)>, String> {
     let Some((length, rest)) = bytes.split_first_chunk() else { return Ok(None) };
     let length = u32::from_le_bytes(*length);
     if length > MAX_RECORD_BYTES {

@@ -122,8 +122,7 @@ impl Plan {
                 let operation = draw.operation(session.view());
                 draws.push(draw);
                 let asked = session.ask(&operation, tally);
-                self.noting(asked, (seed, &draws))
-                    .map_err(|end| end.during(&format!("{operation:?}")))?;
+                self.noting(asked, (seed, &draws)).map_err(|end| end.during(&format!("{operation:?}")))?;
                 if told.elapsed() >= PULSE {
                     told = Instant::now();
                     say(&format!("{}\n", summary(tally, start)));

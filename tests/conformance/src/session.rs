@@ -144,7 +144,8 @@ impl Session<Etcd, Engine> {
         tally.snapshots += 1;
         let View { revision, compacted, .. } = self.view;
         let oldest = compacted.max(1);
-        for at in [oldest, oldest + 1, oldest + (revision - oldest) / 2, revision.saturating_sub(1), revision] {
+        for at in [oldest, oldest + 1, oldest + (revision - oldest) / 2, revision.saturating_sub(1), revision]
+        {
             let at = at.clamp(oldest, revision);
             self.ask(&Operation::HashKv { revision: at }, tally)?;
             let everything = Range { keys: Keys::all(), revision: at, ..Range::default() };

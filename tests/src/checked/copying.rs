@@ -31,7 +31,11 @@ impl<M: Medium> Checked<M> {
         for revision in [oldest, newest, oldest + rng.below(newest + 1 - oldest)] {
             let query = everything(Some(revision), Form::Collected);
             let revision = self.model.readable(Some(revision));
-            compare_range(&self.model, &Place::Store(&copy), &Asked { query: &query, revision, current: newest });
+            compare_range(
+                &self.model,
+                &Place::Store(&copy),
+                &Asked { query: &query, revision, current: newest },
+            );
         }
         for revision in [newest, oldest + rng.below(newest + 1 - oldest)] {
             let (one, other) = (self.store().hash_kv(revision), copy.hash_kv(revision));
@@ -43,7 +47,8 @@ impl<M: Medium> Checked<M> {
         let store = self.store();
         assert_eq!(store.leases(), copy.leases(), "the leases of the copy");
         for id in store.leases() {
-            let granted = |store: Option<palimpsest_kv::LeaseStatus>| store.map(|lease| (lease.ttl, lease.keys));
+            let granted =
+                |store: Option<palimpsest_kv::LeaseStatus>| store.map(|lease| (lease.ttl, lease.keys));
             let now = Time::from_micros(0);
             assert_eq!(granted(store.lease(id, now)), granted(copy.lease(id, now)), "lease {id} of the copy");
             assert_eq!(store.lease_keys(id), copy.lease_keys(id), "keys of lease {id} of the copy");

@@ -9,7 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::meta::Meta;
-use super::page::{Elements, Kind, PAGE_HEADER_BYTES, PageHeader, u64_at};
+use super::page::{Elements, Kind, PAGE_HEADER_BYTES, PageHeader, PageType, u64_at};
 use crate::error::{Error, Result};
 use crate::pager::Bitmap;
 use crate::storage::ReadAt;
@@ -99,7 +99,10 @@ impl Bolt {
     fn visit<R: ReadAt>(&mut self, source: &R, page: u64) -> Result<FoundLeaf> {
         let offset = page.saturating_mul(self.page_bytes);
         if !(META_PAGES..self.pages).contains(&page) {
-            return Err(damaged(offset.min(self.pages * self.page_bytes), format!("there is no page {page}")));
+            return Err(damaged(
+                offset.min(self.pages * self.page_bytes),
+                format!("there is no page {page}"),
+            ));
         }
         let mut header = [0; PAGE_HEADER_BYTES];
         source.read_at(offset, &mut header)?;
@@ -140,7 +143,9 @@ fn bucket(offset: u64, kind: Kind, value: &[u8]) -> Option<Bucket> {
 impl Walk {
     pub(super) fn new(bucket: Bucket) -> Self {
         match bucket {
-            Bucket::Tree(page) => Self { open: vec![Open { page, from: Vec::new(), to: None }], inline: None },
+            Bucket::Tree(page) => {
+                Self { open: vec![Open { page, from: Vec::new(), to: None }], inline: None }
+            }
             Bucket::Inline { offset, page } => Self { open: Vec::new(), inline: Some((offset, page)) },
         }
     }
@@ -152,7 +157,7 @@ impl Walk {
     pub(super) fn next<R: ReadAt>(&mut self, bolt: &mut Bolt, source: &R) -> Result<Option<FoundLeaf>> {
         if let Some((offset, page)) = self.inline.take() {
             let elements = Elements::read(page).map_err(|what| damaged(offset, what))?;
-            if elements.is_branch {
+            if elements.page_type == PageType::Branch {
                 return Err(damaged(offset, "a bucket in one page begins with a branch"));
             }
             return Ok(Some(FoundLeaf { offset, elements }));
@@ -162,9 +167,12 @@ impl Walk {
             let is_within =
                 |key: &[u8]| from.as_slice() <= key && to.as_ref().is_none_or(|to| key < to.as_slice());
             if !elements.iter().all(|(_, key, _)| is_within(key)) {
-                return Err(damaged(offset, format!("a key of page {page} is not where the branch above says")));
+                return Err(damaged(
+                    offset,
+                    format!("a key of page {page} is not where the branch above says"),
+                ));
             }
-            if !elements.is_branch {
+            if elements.page_type == PageType::Leaf {
                 return Ok(Some(FoundLeaf { offset, elements }));
             }
             self.descend(&elements, to);

@@ -188,19 +188,27 @@ fn open<R: ReadAt, S: Storage>(
     let mut bolt = Bolt::open(source, length)?;
     let [keys, meta, leases] = bolt.buckets(source, [b"key", b"meta", b"lease"])?;
     let keys = keys.ok_or_else(|| Error::invalid_source(0, "it has no bucket of keys: it is not etcd's"))?;
-    let mut each = |bucket: Option<Bucket>, take: &mut dyn FnMut(u64, &[u8], &[u8]) -> Result<()>| {
-        let Some(bucket) = bucket else { return Ok(()) };
-        let mut walk = Walk::new(bucket);
-        while let Some(FoundLeaf { offset, elements }) = walk.next(&mut bolt, source)? {
-            for (_, key, value) in elements.iter() {
-                take(offset, key, value)?;
-            }
-        }
-        Ok(())
-    };
-    each(meta, &mut |offset, name, value| found.take(offset, name, value))?;
-    each(leases, &mut |offset, key, value| load.lease(offset, lease(offset, key, value)?))?;
+    for_each(&mut bolt, source, meta, |offset, name, value| found.take(offset, name, value))?;
+    let take_lease = |offset, key: &[u8], value: &[u8]| load.lease(offset, lease(offset, key, value)?);
+    for_each(&mut bolt, source, leases, take_lease)?;
     Ok(Stage::Records { walk: Walk::new(keys), bolt, length })
+}
+
+/// Takes all that is in a bucket, with where it stands.
+fn for_each<R: ReadAt>(
+    bolt: &mut Bolt,
+    source: &R,
+    bucket: Option<Bucket>,
+    mut take: impl FnMut(u64, &[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
+    let Some(bucket) = bucket else { return Ok(()) };
+    let mut walk = Walk::new(bucket);
+    while let Some(FoundLeaf { offset, elements }) = walk.next(bolt, source)? {
+        for (_, key, value) in elements.iter() {
+            take(offset, key, value)?;
+        }
+    }
+    Ok(())
 }
 
 impl Found {

@@ -48,7 +48,9 @@ impl Meta {
             }
         };
         let newer = [first, second].into_iter().flatten().max_by_key(|meta| meta.transaction);
-        newer.ok_or_else(|| Error::invalid_source(0, "it is no file of etcd: neither of its meta pages is good"))
+        newer.ok_or_else(|| {
+            Error::invalid_source(0, "it is no file of etcd: neither of its meta pages is good")
+        })
     }
 
     /// The meta page at an offset, if it is good.

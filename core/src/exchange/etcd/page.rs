@@ -51,6 +51,13 @@ impl PageHeader {
     }
 }
 
+/// What a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PageType {
+    Branch,
+    Leaf,
+}
+
 /// What an element is besides its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -75,7 +82,7 @@ struct Element {
 pub(super) struct Elements {
     bytes: Vec<u8>,
     elements: Vec<Element>,
-    pub(super) is_branch: bool,
+    pub(super) page_type: PageType,
 }
 
 impl Elements {
@@ -83,9 +90,9 @@ impl Elements {
     /// Says in words what can't be.
     pub(super) fn read(bytes: Vec<u8>) -> Result<Self, String> {
         let header = PageHeader::read(&bytes).ok_or("it is too short for a page")?;
-        let is_branch = match header.flags {
-            FLAG_BRANCH => true,
-            FLAG_LEAF => false,
+        let page_type = match header.flags {
+            FLAG_BRANCH => PageType::Branch,
+            FLAG_LEAF => PageType::Leaf,
             flags => return Err(format!("it is neither a branch nor a leaf: its flags are {flags:#x}")),
         };
         let count = usize::from(header.count);
@@ -93,7 +100,7 @@ impl Elements {
         let mut free = PAGE_HEADER_BYTES + count * ELEMENT_BYTES;
         for number in 0..count {
             let at = PAGE_HEADER_BYTES + number * ELEMENT_BYTES;
-            let element = element(&bytes, at, is_branch).ok_or("it is too short for its elements")?;
+            let element = element(&bytes, at, page_type).ok_or("it is too short for its elements")?;
             let Element { key, value, .. } = &element;
             if key.start < free || value.end > bytes.len() {
                 return Err(format!("element {number} lies outside of its place"));
@@ -105,7 +112,7 @@ impl Elements {
             free = value.end;
             elements.push(element);
         }
-        Ok(Self { bytes, elements, is_branch })
+        Ok(Self { bytes, elements, page_type })
     }
 
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (Kind, &[u8], &[u8])> + ExactSizeIterator {
@@ -115,14 +122,15 @@ impl Elements {
 }
 
 /// The element whose header is at an offset.
-fn element(bytes: &[u8], at: usize, is_branch: bool) -> Option<Element> {
+fn element(bytes: &[u8], at: usize, page_type: PageType) -> Option<Element> {
     let number = |offset: usize| Some(u32_at(bytes, at + offset)? as usize);
-    let (kind, position, key_bytes, value_bytes) = if is_branch {
-        (Kind::Page(u64_at(bytes, at + 8)?), number(0)?, number(4)?, 0)
-    } else {
-        let is_bucket = u32_at(bytes, at)? & ELEMENT_BUCKET != 0;
-        let kind = if is_bucket { Kind::Bucket } else { Kind::Value };
-        (kind, number(4)?, number(8)?, number(12)?)
+    let (kind, position, key_bytes, value_bytes) = match page_type {
+        PageType::Branch => (Kind::Page(u64_at(bytes, at + 8)?), number(0)?, number(4)?, 0),
+        PageType::Leaf => {
+            let is_bucket = u32_at(bytes, at)? & ELEMENT_BUCKET != 0;
+            let kind = if is_bucket { Kind::Bucket } else { Kind::Value };
+            (kind, number(4)?, number(8)?, number(12)?)
+        }
     };
     let start = at.checked_add(position)?;
     let middle = start.checked_add(key_bytes)?;

@@ -112,14 +112,8 @@ mod tests {
     #[test]
     fn a_message_is_read_with_its_fields_in_any_order_and_unknown_ones_left_out() {
         let bytes = b"\x0a\x01k\x10\x02\x18\x05\x20\x03\x2a\x02v1\x30\xff\xff\xff\xff\xff\xff\xff\xff\x7f";
-        let expected = KeyValue {
-            key: b"k",
-            created: 2,
-            modified: 5,
-            version: 3,
-            value: b"v1",
-            lease: i64::MAX as u64,
-        };
+        let expected =
+            KeyValue { key: b"k", created: 2, modified: 5, version: 3, value: b"v1", lease: i64::MAX as u64 };
         assert_eq!(KeyValue::decode(bytes), Some(expected));
         let more = [&b"\x39ABCDEFGH\x42\x01x\x4dABCD\x50\x01"[..], bytes].concat();
         assert_eq!(KeyValue::decode(&more), Some(expected));
