@@ -270,6 +270,7 @@ export function useFile<T>(name: string, use: (storage: SyncStorage) => T): T {
 export function readForeign<T>(name: string, use: (storage: SyncStorage) => T): T {
   const file = pathOf(name)
   try {
+    if (!fs.statSync(file).isFile()) throw new Error('it is not a regular file')
     return using(new FileStorage(fs.openSync(file, 'r')), use)
   } catch (error) {
     throw failed(file, 'read', error)
