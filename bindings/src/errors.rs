@@ -44,7 +44,6 @@ fn set(error: &JsValue, field: &str, value: &JsValue) {
 pub(crate) fn translated(error: Error) -> JsValue {
     let translation = coded(error.code(), &error.to_string());
     let number = |field: &str, value: u64| set(&translation, field, &(value as f64).into());
-    let text = |field: &str, value: &str| set(&translation, field, &value.into());
     match &error {
         Error::Compacted { requested, compacted } => {
             number("requested", requested.get());

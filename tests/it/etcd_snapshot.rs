@@ -10,7 +10,7 @@ use palimpsest_kv::{
     Time, import_etcd,
 };
 use palimpsest_kv_tests::action::Found;
-use palimpsest_kv_tests::bolt::{Contents, Version, lease, put, revision, seal, tombstone, with_hash};
+use palimpsest_kv_tests::bolt::{Contents, Version, lease, put, revision, seal, small, tombstone, with_hash};
 use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::sample::options;
@@ -151,21 +151,6 @@ fn what_is_cut_off_is_noticed_with_the_hash_and_without() {
     assert_refused(&[0; 8_192], HashCheck::Skipped);
     assert_refused(&with_hash(vec![0; 8_192]), HashCheck::Required);
     assert_refused(&[7; 544], HashCheck::Skipped);
-}
-
-/// A small file with all kinds of pages: inline buckets, branches, a page that goes on.
-fn small() -> Contents {
-    let long = "v".repeat(1_300);
-    let mut records: Vec<_> = (2..60)
-        .map(|main| {
-            put((main, 0), Version { key: "key", value: "value", created: 2, version: main - 1, lease: 0 })
-        })
-        .collect();
-    records.push(put((60, 0), Version { key: "long", value: &long, created: 60, version: 1, lease: 0 }));
-    records.push(put((61, 0), Version { key: "leased", value: "", created: 61, version: 1, lease: 7 }));
-    records.push(tombstone((62, 0), "key"));
-    let contents = Contents { records, leases: vec![lease(7, 60, 0)], ..Contents::default() };
-    contents.with_meta("finishedCompactRev", 3).with_meta("scheduledCompactRev", 10)
 }
 
 #[test]

@@ -135,6 +135,22 @@ impl Contents {
     }
 }
 
+/// A small file with all kinds of pages: inline buckets, branches, a page that goes on.
+#[must_use]
+pub fn small() -> Contents {
+    let long = "v".repeat(1_300);
+    let mut records: Vec<_> = (2..60)
+        .map(|main| {
+            put((main, 0), Version { key: "key", value: "value", created: 2, version: main - 1, lease: 0 })
+        })
+        .collect();
+    records.push(put((60, 0), Version { key: "long", value: &long, created: 60, version: 1, lease: 0 }));
+    records.push(put((61, 0), Version { key: "leased", value: "", created: 61, version: 1, lease: 7 }));
+    records.push(tombstone((62, 0), "key"));
+    let contents = Contents { records, leases: vec![lease(7, 60, 0)], ..Contents::default() };
+    contents.with_meta("finishedCompactRev", 3).with_meta("scheduledCompactRev", 10)
+}
+
 /// The file with the hash of its bytes behind it.
 #[must_use]
 pub fn with_hash(mut bytes: Vec<u8>) -> Vec<u8> {
