@@ -40,6 +40,10 @@ pub struct Engine {
 }
 
 impl Engine {
+    pub(crate) fn of(store: Store<Medium>) -> Self {
+        Self { store: RefCell::new(Some(store)), exchange: Exchange::new() }
+    }
+
     pub(crate) fn read(&self) -> JsResult<Ref<'_, Store<Medium>>> {
         let store = self.store.try_borrow().map_err(|_| busy())?;
         Ref::filter_map(store, Option::as_ref).map_err(|_| closed())
@@ -74,8 +78,7 @@ impl Engine {
     #[wasm_bindgen(constructor)]
     pub fn new(storage: Option<StorageObject>, options: JsValue) -> JsResult<Self> {
         let options = from_js::<OpenOptions>(options)?.engine(random_id()?)?;
-        let store = Store::open(Medium::new(storage), options).map_err(translated)?;
-        Ok(Self { store: RefCell::new(Some(store)), exchange: Exchange::new() })
+        Ok(Self::of(Store::open(Medium::new(storage), options).map_err(translated)?))
     }
 
     /// The newest revision.

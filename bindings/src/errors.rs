@@ -44,7 +44,6 @@ fn set(error: &JsValue, field: &str, value: &JsValue) {
 pub(crate) fn translated(error: Error) -> JsValue {
     let translation = coded(error.code(), &error.to_string());
     let number = |field: &str, value: u64| set(&translation, field, &(value as f64).into());
-    let text = |field: &str, value: &str| set(&translation, field, &value.into());
     match &error {
         Error::Compacted { requested, compacted } => {
             number("requested", requested.get());
@@ -65,10 +64,6 @@ pub(crate) fn translated(error: Error) -> JsValue {
         Error::DuplicateKey { key } | Error::KeyNotFound { key } => {
             set(&translation, "key", &Uint8Array::from(key.as_slice()).into())
         }
-        Error::InvalidOption { option, reason } => {
-            text("option", option);
-            text("reason", reason);
-        }
         Error::LeaseNotFound { lease } | Error::LeaseExists { lease } => number("lease", *lease),
         Error::LeaseTtlTooLarge { seconds, limit } => {
             number("seconds", *seconds);
@@ -80,6 +75,20 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("quota", *quota);
         }
         Error::WatchNotFound { watcher } => number("watcher", *watcher),
+        _ => set_of_the_store(&translation, &error),
+    }
+    translation
+}
+
+/// The values of an error that is about the store, its storage or its options, and not about one operation.
+fn set_of_the_store(translation: &JsValue, error: &Error) {
+    let number = |field: &str, value: u64| set(translation, field, &(value as f64).into());
+    let text = |field: &str, value: &str| set(translation, field, &value.into());
+    match error {
+        Error::InvalidOption { option, reason } => {
+            text("option", option);
+            text("reason", reason);
+        }
         Error::NotAStore { reason } | Error::WritesRefused { reason } => text("reason", reason),
         Error::NewerFormat { found, supported } => {
             number("found", u64::from(*found));
@@ -90,6 +99,10 @@ pub(crate) fn translated(error: Error) -> JsValue {
             text("kind", &kind.to_string());
             text("what", what);
         }
+        Error::InvalidSource { offset, what } => {
+            number("offset", *offset);
+            text("what", what);
+        }
         Error::Storage { operation, reason } => {
             text("operation", operation);
             text("reason", reason);
@@ -97,5 +110,4 @@ pub(crate) fn translated(error: Error) -> JsValue {
         Error::Locked { holder } => text("holder", holder),
         _ => {}
     }
-    translation
 }

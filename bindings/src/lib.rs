@@ -10,6 +10,8 @@
 #[cfg(target_family = "wasm")]
 mod allocator;
 mod clock;
+#[cfg(feature = "exchange")]
+mod copies;
 mod engine;
 mod entries;
 mod errors;
@@ -27,6 +29,8 @@ mod txn;
 mod watch;
 mod writes;
 
+#[cfg(feature = "exchange")]
+pub use copies::{EtcdImporter, ExportStream, Importer};
 pub use engine::{Engine, linear_memory};
 pub use failure::failure;
 pub use salvage::{examine, salvage};

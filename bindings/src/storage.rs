@@ -26,6 +26,13 @@ extern "C" {
 /// A storage in JavaScript, held to the engine's contract: an exception is an error, and so is any count but the full one.
 pub(crate) struct JsStorage(StorageObject);
 
+#[cfg(feature = "exchange")]
+impl JsStorage {
+    pub(crate) fn new(object: StorageObject) -> Self {
+        Self(object)
+    }
+}
+
 /// What was thrown, in words.
 fn message(thrown: &JsValue) -> String {
     match thrown.dyn_ref::<JsError>() {

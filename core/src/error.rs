@@ -160,6 +160,13 @@ pub enum Error {
         /// What was wrong with it.
         what: String,
     },
+    /// What is to be imported is damaged, cut off, or something else. Nothing of it was taken.
+    InvalidSource {
+        /// The byte at which the part begins that is wrong.
+        offset: u64,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The storage failed, or is full.
     Storage {
         /// What was being done: "read", "write", "sync", ...
@@ -183,6 +190,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is wrong with something that is to be imported, in words.
+    #[cfg(feature = "exchange")]
+    pub(crate) fn invalid_source(offset: u64, what: impl Into<String>) -> Self {
+        Self::InvalidSource { offset, what: what.into() }
+    }
+
     /// Damage found in a page, in words.
     pub(crate) fn corrupt(page: u32, kind: PageKind, what: impl Into<String>) -> Self {
         Self::Corrupt { page, kind, what: what.into() }
@@ -211,6 +224,7 @@ impl Error {
             Self::NotAStore { .. } => "NOT_A_STORE",
             Self::NewerFormat { .. } => "NEWER_FORMAT",
             Self::Corrupt { .. } => "CORRUPT",
+            Self::InvalidSource { .. } => "INVALID_SOURCE",
             Self::Storage { .. } => "STORAGE",
             Self::WritesRefused { .. } => "WRITES_REFUSED",
             Self::Locked { .. } => "LOCKED",
@@ -283,6 +297,9 @@ impl Error {
             ),
             Self::Corrupt { page, kind, what } => {
                 write!(f, "the store is damaged: {kind} page {page}: {what}")
+            }
+            Self::InvalidSource { offset, what } => {
+                write!(f, "what is to be imported can't be used: at byte {offset}: {what}")
             }
             Self::Storage { operation, reason } => write!(f, "the storage failed to {operation}: {reason}"),
             Self::WritesRefused { reason } => write!(

@@ -84,6 +84,22 @@ struct Lease {
     is_aged: bool,
 }
 
+impl Lease {
+    /// How much time was left when the clock was last looked at.
+    fn left(&self, seen: Option<Time>) -> Duration {
+        match (self.ends, seen) {
+            (Ends::In(left), _) => left,
+            (Ends::At(time), Some(now)) => time.since(now),
+            (Ends::At(_), None) => Duration::from_secs(self.ttl_seconds),
+        }
+    }
+
+    fn kept(&self, id: LeaseId, seen: Option<Time>) -> Kept {
+        let left_millis = u64::try_from(self.left(seen).as_millis()).unwrap_or(u64::MAX);
+        Kept { id: id.get(), ttl_seconds: self.ttl_seconds, left_millis }
+    }
+}
+
 /// All leases.
 ///
 /// Invariants, verified by [`Leases::check`]:
@@ -249,16 +265,16 @@ impl Leases {
         self.has_changed = false;
         let seen = self.seen;
         let kept = self.leases.iter_mut().map(|(id, lease)| {
-            let left = match (lease.ends, seen) {
-                (Ends::In(left), _) => left,
-                (Ends::At(time), Some(now)) => time.since(now),
-                (Ends::At(_), None) => Duration::from_secs(lease.ttl_seconds),
-            };
-            lease.is_aged = left < Duration::from_secs(lease.ttl_seconds);
-            let left_millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-            Kept { id: id.get(), ttl_seconds: lease.ttl_seconds, left_millis }
+            lease.is_aged = lease.left(seen) < Duration::from_secs(lease.ttl_seconds);
+            lease.kept(*id, seen)
         });
         kept.collect()
+    }
+
+    /// The same, for something else than a checkpoint.
+    #[cfg(feature = "exchange")]
+    pub(crate) fn listed(&self) -> Vec<Kept> {
+        self.leases.iter().map(|(id, lease)| lease.kept(*id, self.seen)).collect()
     }
 
     /// Takes up what a checkpoint remembers.

@@ -65,6 +65,11 @@
 //! repaired or overwritten. [`examine`] lists all damage of a storage, and [`salvage`] writes what can still be read of it to a new
 //! store, at its revisions, and tells what is missing. Both only read the damaged storage.
 //!
+//! # Backup and exchange
+//!
+//! [`Store::export`] copies the whole store, history and leases included, as it is at one moment and while writes go on; [`Import`] makes
+//! a new store of such a copy. [`import_etcd`] makes one of a snapshot file of etcd. Nothing is made of what is damaged.
+//!
 //! # The host's loop
 //!
 //! The store has no thread and no clock. The program calls [`Store::run`] with a [`Clock`] and a [`Budget`] whenever it has a moment; the answer,
@@ -74,7 +79,7 @@
 //! # Features
 //!
 //! `std` (default) brings files, the system's clock and the `imbl` index. Without it the crate needs only `alloc`, and the index is
-//! `rpds`'. The least supported Rust version is 1.95.
+//! `rpds`'. `exchange` (default) brings export, import, and etcd's snapshots. The least supported Rust version is 1.95.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
 
@@ -83,6 +88,8 @@ extern crate alloc;
 mod checksum;
 mod compaction;
 mod error;
+#[cfg(feature = "exchange")]
+mod exchange;
 mod index;
 mod keys;
 mod lease;
@@ -102,6 +109,8 @@ mod watch;
 
 pub use compaction::AutoCompaction;
 pub use error::{Error, PageKind, Result};
+#[cfg(feature = "exchange")]
+pub use exchange::{EtcdImport, EtcdImported, Export, HashCheck, Import, import_etcd};
 pub use keys::Keys;
 pub use lease::{LeaseId, LeaseStatus};
 pub use revision::Revision;

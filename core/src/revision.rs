@@ -59,6 +59,14 @@ impl Position {
     pub(crate) const fn new(main: u64, sub: u32) -> Self {
         Self { main, sub }
     }
+
+    /// The position after it.
+    pub(crate) const fn next(self) -> Self {
+        match self.sub.checked_add(1) {
+            Some(sub) => Self { main: self.main, sub },
+            None => Self { main: self.main.saturating_add(1), sub: 0 },
+        }
+    }
 }
 
 impl fmt::Display for Position {

@@ -84,6 +84,10 @@ mod switch {
         GrownWhenOpened,
         /// What a crash left of creating a store is refused.
         CreationRefused,
+        /// A new store can be opened while it is being filled.
+        FilledInTheOpen,
+        /// An export has what compaction gives up and has not removed yet.
+        DeadExported,
         /// Opening forgets the compactions that the log says were asked for.
         ScheduledForgotten,
         /// Any checkpoint declares the running compaction finished.

@@ -1,24 +1,40 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util'
-import { Instance, type RawExamined, type RawSalvaged } from './engine.js'
+import {
+  freeing,
+  Instance,
+  type RawEngine,
+  type RawEtcdReport,
+  type RawExamined,
+  type RawSalvaged,
+} from './engine.js'
 import { invalid, PalimpsestError } from './errors.js'
 import { loadEngine } from './node-engine.js'
-import { newFile, readFile } from './node-file.js'
-import { checkText, isComplete, plain, salvageText } from './reports.js'
+import { newFile, readFile, readForeign, useFile } from './node-file.js'
+import { type Copied, checkText, copiedText, etcdText, isComplete, plain, salvageText } from './reports.js'
+import type { Status, SyncStorage } from './types.js'
 
 const USAGE = `usage: palimpsest check FILE [--json]
        palimpsest salvage FILE OUT [--json]
+       palimpsest export FILE OUT [--json]
+       palimpsest import IN FILE [--json]
+       palimpsest import-etcd SNAPSHOT FILE [--skip-hash-check] [--json]
 
-  check     reads all of the store in FILE and tells every damage it finds
-  salvage   writes what can still be read of the store in FILE to a new store in OUT,
-            which must not exist yet, and tells what is missing
-  --json    the report as one JSON object
-  --help    this text
+  check        reads all of the store in FILE and tells every damage it finds
+  salvage      writes what can still be read of the store in FILE to a new store in OUT,
+               and tells what is missing
+  export       writes a copy of the store in FILE, with its history and leases, to OUT
+  import       makes a new store in FILE of such a copy
+  import-etcd  makes a new store in FILE of a snapshot of etcd 3, with its history and leases
+  --skip-hash-check  takes a snapshot without a hash at its end, such as a member's file db
+  --json       the report as one JSON object
+  --help       this text
 
-Neither changes FILE. Both hold its lock: a store that is open is refused.
+A file that is written must not exist yet; it gets its name when it is whole. A store that is
+open is refused. check and salvage never change FILE.
 
-exit codes: 0  the store is sound; all of it was saved
-            1  damage was found; something is missing
+exit codes: 0  the store is sound; all of it was saved, exported or imported
+            1  damage was found; something is missing; nothing was imported
             2  the command was wrong, or a file can't be read or written
 `
 
@@ -63,9 +79,114 @@ async function salvage(file: string, out: string): Promise<Report> {
   return { isFine: complete, fields, text: salvageText({ file, out }, saved) }
 }
 
-const commands: Readonly<Record<string, { files: string; run: (...files: string[]) => Promise<Report> }>> = {
-  check: { files: 'FILE', run: check },
-  salvage: { files: 'FILE OUT', run: salvage },
+/** Bytes of a file that are imported at once. */
+const PIECE_BYTES = 1024 * 1024
+
+/** What a store that was made or copied tells of itself. */
+function copied(engine: RawEngine): Copied {
+  const { revision, compacted, liveKeys, records, leases } = engine.status() as Status
+  return { revision, compacted, keys: liveKeys, records, leases }
+}
+
+/** Writes a copy of a store, and answers its length. */
+function write(engine: RawEngine, to: SyncStorage): number {
+  let bytes = 0
+  freeing(engine.export(), stream => {
+    for (let chunk = stream.next(); chunk !== undefined; chunk = stream.next()) {
+      if (chunk.length > 0) to.write(bytes, chunk)
+      bytes += chunk.length
+    }
+  })
+  to.sync()
+  return bytes
+}
+
+async function exportStore(file: string, out: string): Promise<Report> {
+  const instance = await engine()
+  const { raw } = instance
+  const done = useFile(file, storage =>
+    newFile(out, to =>
+      guarded(instance, () =>
+        // Not closed: the store has changed nothing that is to be remembered.
+        freeing(new raw.Engine(storage, {}), engine => ({ bytes: write(engine, to), ...copied(engine) })),
+      ),
+    ),
+  )
+  return {
+    isFine: true,
+    fields: { command: 'export', file, out, ...done },
+    text: copiedText(`${out} is a copy of ${file}`, done),
+  }
+}
+
+async function importStore(from: string, file: string): Promise<Report> {
+  const instance = await engine()
+  const { raw } = instance
+  const done = readForeign(from, source =>
+    newFile(file, to =>
+      guarded(instance, () =>
+        freeing(new raw.Importer(to, {}), importer => {
+          const bytes = source.length()
+          const piece = new Uint8Array(PIECE_BYTES)
+          for (let at = 0; at < bytes; at += PIECE_BYTES) {
+            const part = piece.subarray(0, Math.min(PIECE_BYTES, bytes - at))
+            source.read(at, part)
+            importer.feed(part)
+          }
+          return freeing(importer.finish(), engine => ({ bytes, ...copied(engine) }))
+        }),
+      ),
+    ),
+  )
+  return {
+    isFine: true,
+    fields: { command: 'import', from, file, ...done },
+    text: copiedText(`${file} is the store of ${from}`, done),
+  }
+}
+
+async function importEtcd({ skipsHashCheck }: Flags, snapshot: string, file: string): Promise<Report> {
+  const instance = await engine()
+  const { raw } = instance
+  const done = readForeign(snapshot, source =>
+    newFile(file, to =>
+      guarded(instance, () =>
+        freeing(new raw.EtcdImporter(source, to, {}, skipsHashCheck), importer => {
+          while (importer.step()) {
+            // Until all is there.
+          }
+          return freeing(importer.finish(), engine => {
+            const report: RawEtcdReport = importer.report()
+            return { bytes: source.length(), ...copied(engine), ...report }
+          })
+        }),
+      ),
+    ),
+  )
+  return {
+    isFine: true,
+    fields: { command: 'import-etcd', snapshot, file, ...done },
+    text: etcdText(`${file} has the history of ${snapshot}`, done),
+  }
+}
+
+/** What is said besides the files. */
+interface Flags {
+  readonly skipsHashCheck: boolean
+}
+
+/** A command: what files it takes, and what it does. */
+interface Command {
+  readonly files: string
+  readonly run: (flags: Flags, ...files: [string, string]) => Promise<Report>
+}
+
+const commands: Readonly<Record<string, Command>> = {
+  check: { files: 'FILE', run: (_, file) => check(file) },
+  salvage: { files: 'FILE OUT', run: (_, file, out) => salvage(file, out) },
+  export: { files: 'FILE OUT', run: (_, file, out) => exportStore(file, out) },
+  import: { files: 'IN FILE', run: (_, from, file) => importStore(from, file) },
+  'import-etcd': { files: 'SNAPSHOT FILE', run: importEtcd },
 }
 
 /** The command line, taken apart. */
@@ -79,8 +200,12 @@ function parse(args: string[]): Call {
   const options = {
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
+    'skip-hash-check': { type: 'boolean', default: false },
   } as const
-  let parsed: { values: { json: boolean; help: boolean }; positionals: string[] }
+  let parsed: {
+    values: { json: boolean; help: boolean; 'skip-hash-check': boolean }
+    positionals: string[]
+  }
   try {
     parsed = parseArgs({ args, options, allowPositionals: true })
   } catch (error) {
@@ -97,7 +222,9 @@ function parse(args: string[]): Call {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command === undefined) throw invalid(`there is no command ${JSON.stringify(name)}`)
   if (files.length !== command.files.split(' ').length) throw invalid(`${name} takes ${command.files}`)
-  return { ...given, run: () => command.run(...files) }
+  const flags = { skipsHashCheck: values['skip-hash-check'] }
+  if (flags.skipsHashCheck && command.run !== importEtcd) throw invalid(`${name} checks no hash`)
+  return { ...given, run: () => command.run(flags, ...(files as [string, string])) }
 }
 
 /** Answers the exit code. */
@@ -121,7 +248,7 @@ async function main(args: string[]): Promise<number> {
     if (!(error instanceof PalimpsestError)) throw error
     if (call.isJson) process.stdout.write(`${JSON.stringify(plain({ error: errorFields(error) }))}\n`)
     else process.stderr.write(`palimpsest: ${error.message}\n`)
-    return CODES.impossible
+    return error.code === 'INVALID_SOURCE' ? CODES.damaged : CODES.impossible
   }
 }
 

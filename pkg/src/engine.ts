@@ -108,6 +108,39 @@ export interface RawProgress {
   finished: boolean
 }
 
+/** A copy of a store that is being taken. */
+export interface RawExport {
+  /** The next bytes, which may be none; `undefined` at the end. */
+  next(): Uint8Array | undefined
+  revision(): number
+  free(): void
+}
+
+/** A store that is being made of a copy. */
+export interface RawImporter {
+  feed(bytes: Uint8Array): void
+  finish(): RawEngine
+  cancel(): void
+  free(): void
+}
+
+/** What was taken of a snapshot of etcd. */
+export interface RawEtcdReport {
+  records: number
+  leases: number
+  missingLeases: number
+  marks: number
+}
+
+/** A store that is being made of a snapshot of etcd; `report` is there once it is finished. */
+export interface RawEtcdImporter {
+  step(): boolean
+  finish(): RawEngine
+  report(): RawEtcdReport
+  cancel(): void
+  free(): void
+}
+
 /** A store in the engine. The revision 0 is the newest. */
 export interface RawEngine extends RawReader {
   get(key: Uint8Array, revision: number): Uint8Array | undefined
@@ -141,6 +174,7 @@ export interface RawEngine extends RawReader {
   shrink(): void
   hashKv(revision: number): { hash: number; compacted: number | undefined; revision: number }
   snapshot(revision: number): RawSnapshot
+  export(): RawExport
   commit(transaction: RawTransaction): RawAnswer
   compact(revision: number): number
   compaction(): RawProgress | undefined
@@ -209,6 +243,13 @@ export interface RawMemory {
 export interface RawModule {
   Engine: new (storage: object | undefined, options: object) => RawEngine
   Transaction: new () => RawTransaction
+  Importer: new (storage: object | undefined, options: object) => RawImporter
+  EtcdImporter: new (
+    source: object,
+    storage: object | undefined,
+    options: object,
+    skipHashCheck: boolean,
+  ) => RawEtcdImporter
   examine(storage: object): RawExamined
   salvage(from: object, to: object): RawSalvaged
   failure(): string | undefined

@@ -12,6 +12,7 @@
  * | `EMPTY_KEY` | a key has no bytes |
  * | `FUTURE_REVISION` | the revision asked for is not written yet: see `requested` and `current` |
  * | `INVALID_ARGUMENT` | an argument or option is not what it must be; the message holds the value |
+ * | `INVALID_SOURCE` | what is to be imported is damaged, cut off or something else: see `offset` and `what` |
  * | `INVALID_VALUE` | a stored value can't be decoded by the codec it was read with; see `revision` if it is the answer of a write, which was made |
  * | `KEY_NOT_FOUND` | a put is to keep the value or the lease of a key that does not exist: see `key` |
  * | `KEY_TOO_LARGE`, `VALUE_TOO_LARGE` | over the limit: see `bytes` and `limit` |
@@ -40,6 +41,7 @@ export type ErrorCode =
   | 'EMPTY_KEY'
   | 'FUTURE_REVISION'
   | 'INVALID_ARGUMENT'
+  | 'INVALID_SOURCE'
   | 'INVALID_VALUE'
   | 'KEY_NOT_FOUND'
   | 'KEY_TOO_LARGE'
@@ -97,8 +99,10 @@ export interface ErrorFields {
   readonly page?: number
   /** What the damaged page was expected to be. */
   readonly kind?: string
-  /** What was wrong with the page. */
+  /** What was wrong with the page, or with what was to be imported. */
   readonly what?: string
+  /** The byte of what was to be imported at which the part begins that is wrong. */
+  readonly offset?: number
   /** What the storage was doing. */
   readonly operation?: string
   /** Who has the store open. */
@@ -134,6 +138,7 @@ export class PalimpsestError extends Error implements ErrorFields {
   declare readonly page?: number
   declare readonly kind?: string
   declare readonly what?: string
+  declare readonly offset?: number
   declare readonly operation?: string
   declare readonly holder?: string
   declare readonly found?: number

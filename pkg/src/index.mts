@@ -5,5 +5,5 @@
  */
 
 export type { ErrorCode, ErrorFields } from './index.js'
-export { compare, del, get, open, PalimpsestError, put } from './index.js'
+export { compare, del, get, importEtcdSnapshot, importStore, open, PalimpsestError, put } from './index.js'
 export type * from './types.js'

@@ -6,8 +6,18 @@
 import { loadEngine } from './node-engine.js'
 import { openFile } from './node-file.js'
 import { nodeHost } from './node-host.js'
-import { openIn } from './open.js'
-import type { KeyCodec, OpenOptions, Store, ValueCodec } from './types.js'
+import { importEtcdIn, importIn, openIn } from './open.js'
+import type {
+  EtcdImportOptions,
+  ImportOptions,
+  ImportSource,
+  KeyCodec,
+  OpenOptions,
+  Store,
+  ValueCodec,
+} from './types.js'
+
+const environment = { host: nodeHost, openFile, load: loadEngine }
 
 /**
  * Opens a store, or creates it.
@@ -27,8 +37,53 @@ import type { KeyCodec, OpenOptions, Store, ValueCodec } from './types.js'
 export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
   options: OpenOptions<V, K>,
 ): Promise<Store<V, K>> {
-  const store = await openIn({ host: nodeHost, openFile, load: loadEngine }, options)
+  const store = await openIn(environment, options)
   // `Symbol.asyncDispose` is added to the prototype, which the types can't see.
+  return store as unknown as Store<V, K>
+}
+
+/**
+ * Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, and opens it. What is damaged, cut off or no export
+ * rejects with `INVALID_SOURCE`, and nothing is left of the store.
+ *
+ * @example
+ * ```ts
+ * const db = await importStore(fs.createReadStream('backup.plx'), { storage: { file: 'restored.plm' } })
+ * ```
+ *
+ * @throws PalimpsestError with the code `INVALID_SOURCE` or `NEWER_FORMAT` if the source is no sound export, `INVALID_ARGUMENT` if there is
+ * something in the storage or an option is wrong, `LOCKED`, `STORAGE`; and whatever the source throws.
+ */
+export async function importStore<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
+  source: ImportSource,
+  options: OpenOptions<V, K> & ImportOptions,
+): Promise<Store<V, K>> {
+  const store = await importIn(environment, source, options)
+  return store as unknown as Store<V, K>
+}
+
+/**
+ * Makes a store of a snapshot of etcd 3, as `etcdctl snapshot save` writes it, in a storage that holds nothing yet, and opens it: all its history under
+ * its revisions, and its leases. A compaction that was not finished goes on. `hashKv` is what that etcd says. The snapshot is held in
+ * memory meanwhile; the program `palimpsest import-etcd` reads a file of any size instead.
+ *
+ * etcd gives leases numbers of up to 63 bits. Those beyond 2^53 - 1 are told rounded, and can't be asked for; they end by
+ * themselves all the same.
+ *
+ * @example
+ * ```ts
+ * const db = await importEtcdSnapshot(await fs.promises.readFile('snapshot.db'), { storage: 'memory' })
+ * await db.get('config/port', { revision: 6 })
+ * ```
+ *
+ * @throws PalimpsestError with the code `INVALID_SOURCE` if it is no sound snapshot, `INVALID_ARGUMENT` if there is something in the storage or
+ * an option is wrong, `KEY_TOO_LARGE`, `VALUE_TOO_LARGE`, `LOCKED`, `STORAGE`; and whatever the source throws.
+ */
+export async function importEtcdSnapshot<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
+  source: ImportSource,
+  options: OpenOptions<V, K> & EtcdImportOptions,
+): Promise<Store<V, K>> {
+  const store = await importEtcdIn(environment, source, options)
   return store as unknown as Store<V, K>
 }
 

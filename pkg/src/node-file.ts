@@ -236,20 +236,42 @@ function whileLocked<T>(file: string, use: () => T): T {
   }
 }
 
-/** Calls `use` with a store's file, which is locked and can only be read. */
-export function readFile<T>(name: string, use: (storage: SyncStorage) => T): T {
+function using<T>(storage: FileStorage, use: (storage: SyncStorage) => T): T {
+  try {
+    return use(storage)
+  } finally {
+    storage.close()
+  }
+}
+
+/** Calls `use` with a store's file, which is locked and which the flags say how to open. */
+function withFile<T>(name: string, flags: 'r' | 'r+', use: (storage: SyncStorage) => T): T {
   let file = pathOf(name)
   try {
     file = canonical(file)
     if (!isThere(file)) throw Object.assign(new Error('there is no such file'), { code: 'ENOENT' })
-    return whileLocked(file, () => {
-      const storage = new FileStorage(fs.openSync(file, 'r'))
-      try {
-        return use(storage)
-      } finally {
-        storage.close()
-      }
-    })
+    return whileLocked(file, () => using(new FileStorage(fs.openSync(file, flags)), use))
+  } catch (error) {
+    throw failed(file, 'read', error)
+  }
+}
+
+/** Calls `use` with a store's file, which is locked and can only be read. */
+export function readFile<T>(name: string, use: (storage: SyncStorage) => T): T {
+  return withFile(name, 'r', use)
+}
+
+/** Calls `use` with a store's file, which is locked, for a store to be opened on it. */
+export function useFile<T>(name: string, use: (storage: SyncStorage) => T): T {
+  return withFile(name, 'r+', use)
+}
+
+/** Calls `use` with a file that is no store, and can only be read. */
+export function readForeign<T>(name: string, use: (storage: SyncStorage) => T): T {
+  const file = pathOf(name)
+  try {
+    if (!fs.statSync(file).isFile()) throw new Error('it is not a regular file')
+    return using(new FileStorage(fs.openSync(file, 'r')), use)
   } catch (error) {
     throw failed(file, 'read', error)
   }

@@ -1,4 +1,5 @@
-import type { Instance, RawModule } from './engine.js'
+import { collected, forEachPiece, readable, Turns } from './copies.js'
+import type { Instance, RawEngine, RawModule } from './engine.js'
 import { Instance as EngineInstance } from './engine.js'
 import { invalid, type PalimpsestError, show } from './errors.js'
 import type { Host } from './host.js'
@@ -23,6 +24,8 @@ const openRules = {
   values: rules.values,
   onError: rules.callback,
 }
+
+const importRules = { signal: rules.signal }
 
 const fileRules = { file: rules.anything }
 
@@ -79,14 +82,19 @@ async function load(environment: Environment): Promise<Instance> {
   return instance
 }
 
-/** Opens a store in an environment. */
-export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
+/** Makes the engine's store on a storage, with options as the bindings read them. */
+type Make = (
+  instance: Instance,
+  storage: object | undefined,
+  options: object,
+) => RawEngine | Promise<RawEngine>
+
+/** Makes a store in an environment, and gives its storage back if that fails. */
+async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
   environment: Environment,
   options: t.OpenOptions<V, K>,
+  make: Make,
 ): Promise<EngineStore<V, K>> {
-  if (options === undefined)
-    throw invalid("open needs options: at least { storage: 'memory' } or { storage: { file } }")
-  checkOptions(options, openRules)
   const instance = await load(environment)
   const { storage: where, keys, values, onError, durability = 'strict', autoCompaction, ...others } = options
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
@@ -94,7 +102,7 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
   const storage = openStorage(where, environment)
   const { info, release, onExit } = storage
   try {
-    const engine = new instance.raw.Engine(storage.object, {
+    const engine = await make(instance, storage.object, {
       ...others,
       autoCompaction: policy,
       // Which revisions watchers are told of. In memory, which no crash survives, there is nothing to wait for.
@@ -117,6 +125,91 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     return store
   } catch (thrown) {
     release()
+    throw thrown
+  }
+}
+
+/** Calls the engine, and translates what it throws. */
+function guarded<T>(instance: Instance, call: () => T): T {
+  try {
+    instance.assertSound()
+    return call()
+  } catch (thrown) {
     throw instance.error(thrown) satisfies PalimpsestError
   }
+}
+
+/** Opens a store in an environment. */
+export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
+  environment: Environment,
+  options: t.OpenOptions<V, K>,
+): Promise<EngineStore<V, K>> {
+  if (options === undefined)
+    throw invalid("open needs options: at least { storage: 'memory' } or { storage: { file } }")
+  checkOptions(options, openRules)
+  return storeIn(environment, options, (instance, storage, raw) =>
+    guarded(instance, () => new instance.raw.Engine(storage, raw)),
+  )
+}
+
+/** Something of the engine's that makes a store and can give up. */
+interface Maker {
+  finish(): RawEngine
+  cancel(): void
+  free(): void
+}
+
+/** Lets a maker make its store; if that fails, by whatever, nothing is left of the store. */
+async function making<M extends Maker>(
+  instance: Instance,
+  maker: M,
+  work: (maker: M) => Promise<void>,
+): Promise<RawEngine> {
+  try {
+    await work(maker)
+    return guarded(instance, () => maker.finish())
+  } catch (thrown) {
+    if (instance.isSound) maker.cancel()
+    throw thrown
+  } finally {
+    if (instance.isSound) maker.free()
+  }
+}
+
+/** Makes a store of an export. */
+export async function importIn<V extends t.ValueCodec, K extends t.KeyCodec>(
+  environment: Environment,
+  source: t.ImportSource,
+  options: t.OpenOptions<V, K> & t.ImportOptions,
+): Promise<EngineStore<V, K>> {
+  if (options === undefined) throw invalid('an import needs options: at least where the new store is to be')
+  checkOptions(options, { ...openRules, ...importRules })
+  const { signal, ...others } = options
+  const turns = new Turns(environment.host, signal)
+  return storeIn(environment, others as t.OpenOptions<V, K>, (instance, storage, raw) => {
+    const importer = guarded(instance, () => new instance.raw.Importer(storage, raw))
+    return making(instance, importer, () =>
+      forEachPiece(source, turns, bytes => guarded(instance, () => importer.feed(bytes))),
+    )
+  })
+}
+
+/** Makes a store of a snapshot of etcd. */
+export async function importEtcdIn<V extends t.ValueCodec, K extends t.KeyCodec>(
+  environment: Environment,
+  source: t.ImportSource,
+  options: t.OpenOptions<V, K> & t.EtcdImportOptions,
+): Promise<EngineStore<V, K>> {
+  if (options === undefined) throw invalid('an import needs options: at least where the new store is to be')
+  checkOptions(options, { ...openRules, ...importRules, hashCheck: rules.hashCheck })
+  const { signal, hashCheck, ...others } = options
+  const turns = new Turns(environment.host, signal)
+  const bytes = readable(await collected(source, turns))
+  return storeIn(environment, others as t.OpenOptions<V, K>, (instance, storage, raw) => {
+    const skips = hashCheck === 'skipped'
+    const importer = guarded(instance, () => new instance.raw.EtcdImporter(bytes, storage, raw, skips))
+    return making(instance, importer, async () => {
+      while (guarded(instance, () => importer.step())) await turns.breathe()
+    })
+  })
 }

@@ -65,6 +65,7 @@ type RuleName =
   | 'durability'
   | 'callback'
   | 'signal'
+  | 'hashCheck'
   | 'anything'
 
 /** Rules for options that several calls share. */
@@ -81,6 +82,7 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   durability: oneOf('strict', 'relaxed'),
   callback: isFunction,
   signal: isSignal,
+  hashCheck: oneOf('required', 'skipped'),
   anything: () => undefined,
 }
 

@@ -1,4 +1,4 @@
-import type { RawDamage, RawExamined, RawLost, RawSalvaged } from './engine.js'
+import type { RawDamage, RawEtcdReport, RawExamined, RawLost, RawSalvaged } from './engine.js'
 
 /** Lines of a list that people are shown. */
 const SHOWN = 20
@@ -103,5 +103,39 @@ export function salvageText({ file, out }: { file: string; out: string }, saved:
     const pages = count(saved.unconfirmedLeaves, 'page')
     lines.push(`${pages} may hold what a compaction had removed: the map that would tell is damaged`)
   }
+  return `${lines.join('\n')}\n`
+}
+
+/** What is told of a store that was exported or imported. */
+export interface Copied {
+  readonly bytes?: number
+  readonly revision: number
+  readonly compacted: number | undefined
+  readonly keys: number
+  readonly records: number
+  readonly leases: number
+}
+
+function copiedLines(headline: string, done: Copied): string[] {
+  const leases = done.leases === 0 ? '' : `, ${count(done.leases, 'lease')}`
+  return [headline, `${contents({ ...done, compacted: done.compacted })}${leases}`]
+}
+
+/** What `export` and `import` tell people. */
+export function copiedText(headline: string, done: Copied): string {
+  return `${copiedLines(headline, done).join('\n')}\n`
+}
+
+/** What `import-etcd` tells people. */
+export function etcdText(headline: string, done: Copied & RawEtcdReport): string {
+  const lines = copiedLines(headline, { ...done, leases: done.leases + done.missingLeases })
+  if (done.missingLeases > 0)
+    lines.push(
+      `${count(done.missingLeases, 'lease')} that keys are attached to had ended; they were granted anew for the longest time there is`,
+    )
+  if (done.marks > 0)
+    lines.push(
+      `${count(done.marks, 'record')} without a key left out, which mark what a restore has compacted`,
+    )
   return `${lines.join('\n')}\n`
 }

@@ -2,6 +2,7 @@ import { Background } from './background.js'
 import { checkKey, decodeValue, encodeKey, encodeValue, valueBytes } from './codec.js'
 import { Commits } from './commits.js'
 import { EngineJob } from './compaction.js'
+import { EngineExport } from './copies.js'
 import {
   freeing,
   type Instance,
@@ -41,6 +42,7 @@ const watchRules = {
   keys: rules.keys,
 }
 const snapshotRules = { revision: rules.revision }
+const exportRules = { signal: rules.signal }
 
 /** What a store is made of. */
 export interface StoreParts<V extends t.ValueCodec, K extends t.KeyCodec> {
@@ -216,6 +218,17 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
       this,
       this.guarded(() => this.#engine.snapshot(options?.revision ?? 0)),
     )
+  }
+
+  export(options?: t.ExportOptions): t.Export {
+    checkOptions(options, exportRules)
+    return new EngineExport({
+      instance: this.instance,
+      background: this.background,
+      raw: this.guarded(() => this.#engine.export()),
+      assertOpen: () => this.assertOpen(),
+      signal: options?.signal,
+    })
   }
 
   async compact(revision: number): Promise<t.CompactionJob> {

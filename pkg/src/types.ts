@@ -11,6 +11,7 @@ import type {
   ValueCodec,
   ValueTypes,
 } from './types-base.js'
+import type { Export, ExportOptions } from './types-copies.js'
 import type { Reader } from './types-read.js'
 import type { CompareKeys, Txn } from './types-txn.js'
 import type { Watch, WatchOptions } from './types-watch.js'
@@ -30,6 +31,7 @@ import type {
 
 export type * from './storage.js'
 export type * from './types-base.js'
+export type * from './types-copies.js'
 export type * from './types-read.js'
 export type * from './types-txn.js'
 export type * from './types-watch.js'
@@ -276,6 +278,17 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   leases(): Promise<number[]>
   /** The store as it is now, or as it was at a revision. */
   snapshot(options?: SnapshotOptions): Snapshot<V, K>
+  /**
+   * Copies the whole store as it is now, history and leases included, while everything goes on: `importStore` makes a store of the
+   * bytes. The same state gives the same bytes.
+   *
+   * @example
+   * ```ts
+   * await fs.promises.writeFile('backup.plx', db.export())
+   * await fetch(url, { method: 'PUT', body: ReadableStream.from(db.export()), duplex: 'half' })
+   * ```
+   */
+  export(options?: ExportOptions): Export
   /** Removes what no read at `revision` or later can see. The job runs in the background. Everything written before is synced. */
   compact(revision: number): Promise<CompactionJob>
   /** Changes which history is given up by itself, from now on. */

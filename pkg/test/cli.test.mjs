@@ -266,3 +266,70 @@ test('help is an answer', async () => {
     assert.match(out, /^usage: palimpsest check FILE/)
   }
 })
+
+const snapshot =
+  process.env.PALIMPSEST_SNAPSHOT ?? join(here, '..', '..', 'tests', 'snapshots', 'etcd-3.4.23.db')
+
+test('a store is exported to a file, and imported from it', async t => {
+  const file = await stored(t)
+  const [copy, restored] = [`${file}.plx`, `${file}.restored`]
+  const before = readFileSync(file)
+  const exported = await reported('export', file, copy)
+  assert.deepEqual([exported.code, exported.revision, exported.keys, exported.records], [0, 301, 100, 300])
+  assert.equal(exported.bytes, readFileSync(copy).length)
+  assert.deepEqual(readFileSync(file), before, 'a store that was closed is not changed')
+  const { code, out } = await called('import', copy, restored)
+  assert.equal(code, 0)
+  assert.equal(out, `${restored} is the store of ${copy}\n  revision 301, 100 keys, 300 records\n`)
+  const db = await open({ storage: { file: restored } })
+  assert.equal(await db.get('k7', { revision: 150 }), valueAt(107))
+  await db.close()
+})
+
+test('what is no export is not imported, and no file is left', async t => {
+  const file = await stored(t)
+  const copy = `${file}.plx`
+  await called('export', file, copy)
+  const bytes = readFileSync(copy)
+  bytes[bytes.length >> 1] ^= 1
+  writeFileSync(copy, bytes)
+  const { code, error } = await reported('import', copy, `${file}.new`)
+  assert.deepEqual([code, error.code], [1, 'INVALID_SOURCE'])
+  assert.ok(!existsSync(`${file}.new`))
+  assert.equal((await called('import', file, `${file}.new`)).code, 1, 'a store is no export')
+  assert.equal((await called('import-etcd', file, `${file}.new`)).code, 1)
+  assert.equal((await called('import', `${file}.missing`, `${file}.new`)).code, 2)
+  assert.equal((await called('import', copy, file)).code, 2, 'the file exists')
+  assert.equal((await called('export', `${file}.missing`, `${file}.new`)).code, 2)
+  assert.equal((await called('export', file)).code, 2)
+  assert.equal((await called('export', file, `${file}.new`, '--skip-hash-check')).code, 2)
+  assert.ok(!existsSync(`${file}.missing`) && !existsSync(`${file}.new`))
+})
+
+test('an open store is not exported', async t => {
+  const file = await stored(t)
+  const db = await open({ storage: { file } })
+  const { code, error } = await reported('export', file, `${file}.plx`)
+  assert.deepEqual([code, error.code], [2, 'LOCKED'])
+  await db.close()
+})
+
+test('a snapshot of etcd becomes a store', async t => {
+  const file = join(freshFolder(t), 'etcd.plm')
+  const { code, ...report } = await reported('import-etcd', snapshot, file)
+  assert.equal(code, 0)
+  assert.deepEqual([report.revision, report.compacted, report.leases, report.marks], [33, 5, 1, 0])
+  const db = await open({ storage: { file } })
+  assert.equal((await db.hashKv()).hash, 1_137_297_044)
+  await db.close()
+  const bytes = readFileSync(snapshot)
+  const database = `${file}.db`
+  writeFileSync(database, bytes.subarray(0, bytes.length - 32))
+  assert.equal((await called('import-etcd', database, `${file}.2`)).code, 1)
+  const skipped = await called('import-etcd', database, `${file}.2`, '--skip-hash-check')
+  assert.equal(skipped.code, 0)
+  assert.match(
+    skipped.out,
+    /has the history of .*\n {2}revision 33, compacted to 5, 6 keys, \d+ records, 1 lease\n$/,
+  )
+})

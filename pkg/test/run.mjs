@@ -59,6 +59,7 @@ async function main(names) {
       ...process.env,
       PALIMPSEST_TARBALL: tarball,
       PALIMPSEST_VECTORS: join(root, 'tests', 'conformance', 'vectors'),
+      PALIMPSEST_SNAPSHOT: join(root, 'tests', 'snapshots', 'etcd-3.4.23.db'),
       PALIMPSEST_WRITER: await writer(),
       PALIMPSEST_TSC: npmScript('typescript', 'bin/tsc'),
     }

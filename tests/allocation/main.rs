@@ -6,10 +6,12 @@ use std::alloc::System;
 
 use cap::Cap;
 use palimpsest_kv::storage::MemoryStorage;
-use palimpsest_kv::{Keys, Result, Store, examine, salvage};
+use palimpsest_kv::{Durability, HashCheck, Keys, Result, Store, examine, import_etcd, salvage};
+use palimpsest_kv_tests::fuzzing::varied;
 use palimpsest_kv_tests::hostile::Image;
 use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::sample::{PAGE_BYTES, closed, left, options};
+use palimpsest_kv_tests::{bolt, copying};
 
 /// Far more than anything here may take, and little enough for any machine: the program ends there.
 const MOST_BYTES: usize = 256 * 1024 * 1024;
@@ -45,6 +47,45 @@ fn open_and_read(storage: &MemoryStorage) -> Result<()> {
     store.check().map(drop)
 }
 
+/// Small snapshots of etcd of which any bytes are changed, and which are believed.
+fn import_damaged(snapshot: &[u8], seed: u64) {
+    let mut damaged = snapshot.to_vec();
+    let mut rng = Rng::new(seed);
+    for _ in 0..1 + rng.below(3) {
+        let at = rng.index(damaged.len());
+        damaged[at] = rng.one_of(&[0, 1, 0x7F, 0xFF]);
+    }
+    bolt::seal(&mut damaged);
+    bounded(&damaged, &format!("snapshot, seed {seed}"), |_| {
+        _ = import_etcd(damaged.as_slice(), MemoryStorage::new(), options(), HashCheck::Required);
+    });
+}
+
+/// An export, its sections sealed anew after some of their bytes were changed.
+fn import_changed(export: &[u8], seed: u64) {
+    let mut changed = varied(export, &mut Rng::new(seed));
+    copying::seal(&mut changed);
+    bounded(&changed, &format!("export, seed {seed}"), |_| {
+        _ = copying::imported(&changed, MemoryStorage::new(), options());
+    });
+}
+
+/// An export holds a few chunks of a store that is much larger.
+fn export_large() {
+    let mut store = Store::open(MemoryStorage::new(), options()).unwrap();
+    for number in 0..20_000 {
+        store.with_durability(Durability::Relaxed).put(format!("key{number}"), [7; 100]).unwrap();
+    }
+    store.flush().unwrap();
+    let ballast = vec![1u8; HEAP.max_allocated().saturating_sub(HEAP.allocated())];
+    let before = HEAP.allocated();
+    let bytes: usize = store.export().map(|chunk| chunk.unwrap().len()).sum();
+    assert!(bytes > 2_000_000, "{bytes} bytes");
+    let held = HEAP.max_allocated() - before;
+    assert!(held < 512 * 1024, "an export has held {held} bytes");
+    drop(ballast);
+}
+
 fn all(bytes: &[u8], what: &str) {
     bounded(bytes, what, |storage| _ = open_and_read(storage));
     bounded(bytes, what, |storage| _ = examine(storage));
@@ -71,5 +112,14 @@ fn damage_takes_no_more_memory_than_there_are_bytes() {
             damaged[at] ^= 0xFF;
         }
     }
+    let snapshot = bolt::small().snapshot(512);
+    let export = Store::open(MemoryStorage::from_bytes(&samples[1].bytes), options())
+        .and_then(|store| copying::exported(&store))
+        .unwrap();
+    for seed in 0..SEEDS {
+        import_damaged(&snapshot, seed);
+        import_changed(&export, seed);
+    }
     drop(ballast);
+    export_large();
 }

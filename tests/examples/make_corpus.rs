@@ -6,10 +6,14 @@
 
 use std::path::Path;
 
+use palimpsest_kv::Store;
+use palimpsest_kv_tests::bolt::{Contents, Version, lease, put, revision, tombstone};
+use palimpsest_kv_tests::copying::exported;
+use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::golden::GOLDEN;
 use palimpsest_kv_tests::hostile::Image;
 use palimpsest_kv_tests::rng::Rng;
-use palimpsest_kv_tests::sample::{closed, left};
+use palimpsest_kv_tests::sample::{closed, left, options};
 
 /// The largest golden file that is worth varying, in bytes.
 const MAX_BYTES: usize = 20 * 1024;
@@ -52,9 +56,62 @@ fn operations() -> Vec<(String, Vec<u8>)> {
     (0..RANDOM).map(input).collect()
 }
 
+/// Exports, each behind a byte that says whether its sections are to be sealed anew.
+fn exports() -> Vec<(String, Vec<u8>)> {
+    let small = GOLDEN.iter().map(|golden| (golden.name.to_owned(), golden.make()));
+    let mut images: Vec<(String, Vec<u8>)> = small.filter(|(_, bytes)| bytes.len() <= MAX_BYTES).collect();
+    images.push(("closed-with-some-of-everything".to_owned(), closed().bytes));
+    images.push(("left-with-some-of-everything".to_owned(), left().bytes));
+    let mut inputs = Vec::new();
+    for (name, bytes) in images {
+        let store = Store::open(FaultyStorage::from_image(bytes), options()).expect("it is a store");
+        let bytes = exported(&store).expect("a store can be exported");
+        inputs.push((format!("{name}-as-it-is"), [&[0], &*bytes].concat()));
+        inputs.push((format!("{name}-sealed-anew"), [&[1], &*bytes].concat()));
+    }
+    inputs
+}
+
+/// Small files of etcd, each behind a byte that says whether it is to be sealed anew.
+fn snapshots() -> Vec<(String, Vec<u8>)> {
+    let version = |main: u64, value| Version { key: "key", value, created: 2, version: main - 1, lease: 0 };
+    let long = "v".repeat(1_300);
+    let puts = |to: u64| (2..to).map(|main| put((main, 0), version(main, "value")));
+    let contents = |records| Contents { records, ..Contents::default() };
+    let leased = Version { key: "leased", value: "", created: 9, version: 1, lease: 7 };
+    let kinds = [
+        ("nothing", Contents::default()),
+        ("one-page", contents(puts(5).collect())),
+        ("branches", contents(puts(120).collect())),
+        ("a-long-value", contents(vec![put((2, 0), version(2, &long)), tombstone((3, 0), "key")])),
+        ("a-mark", contents(vec![(revision(1_000, 0), Vec::new())]).with_meta("scheduledCompactRev", 1_000)),
+        (
+            "leases-and-a-compaction",
+            Contents {
+                records: vec![put((9, 0), leased)],
+                leases: vec![lease(7, 60, 5)],
+                ..Contents::default()
+            }
+            .with_meta("finishedCompactRev", 3)
+            .with_meta("scheduledCompactRev", 9),
+        ),
+    ];
+    let mut inputs = Vec::new();
+    for (name, contents) in kinds {
+        for page_bytes in [512, 1_024] {
+            let bytes = contents.snapshot(page_bytes);
+            inputs.push((format!("{name}-in-pages-of-{page_bytes}-as-it-is"), [&[0], &*bytes].concat()));
+            inputs.push((format!("{name}-in-pages-of-{page_bytes}-sealed-anew"), [&[1], &*bytes].concat()));
+        }
+    }
+    inputs
+}
+
 fn main() -> std::io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join("corpus");
-    for (target, inputs) in [("image", images()), ("operations", operations())] {
+    let targets =
+        [("export", exports()), ("image", images()), ("operations", operations()), ("snapshot", snapshots())];
+    for (target, inputs) in targets {
         let folder = corpus.join(target);
         std::fs::create_dir_all(&folder)?;
         for (name, bytes) in inputs {

@@ -6,7 +6,8 @@ use palimpsest_kv_tests::fuzzing::{TARGETS, varied};
 use palimpsest_kv_tests::rng::Rng;
 
 /// Variations of the inputs of each target.
-const VARIATIONS: [(&str, u64); 2] = [("image", 3_000), ("operations", 400)];
+const VARIATIONS: [(&str, u64); 4] =
+    [("export", 3_000), ("image", 3_000), ("operations", 400), ("snapshot", 3_000)];
 
 /// The inputs of a target, by name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
@@ -53,6 +54,16 @@ fn run(target: &str) {
 #[test]
 fn arbitrary_images_do_no_harm() {
     run("image");
+}
+
+#[test]
+fn arbitrary_exports_do_no_harm() {
+    run("export");
+}
+
+#[test]
+fn arbitrary_snapshots_of_etcd_do_no_harm() {
+    run("snapshot");
 }
 
 #[test]

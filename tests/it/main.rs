@@ -15,6 +15,10 @@ mod damage;
 #[cfg(test)]
 mod etcd_cases;
 #[cfg(test)]
+mod etcd_snapshot;
+#[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod fuzzing;
 #[cfg(test)]
 mod golden;

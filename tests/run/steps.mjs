@@ -108,8 +108,10 @@ export const STEPS = [
     name: 'nostd',
     about: 'the engine builds where there is no operating system',
     needs: ['rust', 'linker', 'thumbv7em-none-eabihf', 'wasm32v1-none'],
-    commands: ['thumbv7em-none-eabihf', 'wasm32v1-none'].map(target =>
-      cargo('check', ...CORE, '--no-default-features', '--target', target),
+    commands: ['thumbv7em-none-eabihf', 'wasm32v1-none'].flatMap(target =>
+      [[], ['--features', 'exchange']].map(features =>
+        cargo('check', ...CORE, '--no-default-features', ...features, '--target', target),
+      ),
     ),
   },
   {

@@ -2,9 +2,11 @@
 //!
 //! A target is a function from bytes to nothing: it panics if something is wrong, whatever the bytes are.
 
-use palimpsest_kv::{Budget, Error, Keys, Result, Store, examine, salvage};
+use palimpsest_kv::{Budget, Error, HashCheck, Keys, Result, Store, examine, import_etcd, salvage};
 
+use crate::bolt;
 use crate::checked::Checked;
+use crate::copying;
 use crate::faulty::FaultyStorage;
 use crate::generate::{self, Swarm};
 use crate::hostile::Image;
@@ -24,7 +26,8 @@ const MAX_OPERATIONS: usize = 300;
 pub type Target = fn(&[u8]);
 
 /// The targets, by the names of their folders in `fuzz/corpus`.
-pub const TARGETS: [(&str, Target); 2] = [("image", image), ("operations", operations)];
+pub const TARGETS: [(&str, Target); 4] =
+    [("export", export), ("image", image), ("operations", operations), ("snapshot", snapshot)];
 
 /// Does everything to a store that can be done to it.
 fn use_it(disk: &FaultyStorage) -> Result<()> {
@@ -84,6 +87,47 @@ pub fn image(input: &[u8]) {
     let mut image = Image::new(bytes);
     image.seal_all();
     _ = exercise(image.bytes());
+}
+
+/// What was made of some bytes on a disk: a sound store, or nothing.
+fn check_made(made: Result<Store<FaultyStorage>>, disk: &FaultyStorage) {
+    match made {
+        Ok(store) => {
+            let report = store.check().expect("what is imported is sound");
+            assert_eq!(report.records, store.status().expect("a store has a status").records);
+        }
+        Err(error) => {
+            let is_vacant = disk.len_bytes() <= 512 && disk.to_bytes().iter().all(|byte| *byte == 0);
+            assert!(is_vacant, "an import fails and leaves something: {error}");
+        }
+    }
+}
+
+/// Arbitrary bytes as an export. If the first byte is odd their sections are sealed anew, so that what they say is believed.
+pub fn export(input: &[u8]) {
+    let Some((mode, bytes)) = input.split_first() else { return };
+    let mut bytes = bytes.to_vec();
+    if mode % 2 == 1 {
+        copying::seal(&mut bytes);
+    }
+    let disk = FaultyStorage::new();
+    check_made(copying::imported(&bytes, disk.clone(), options()), &disk);
+}
+
+/// Arbitrary bytes as a snapshot of etcd. If the first byte is odd they get the hash and the checksums that they should have, else no
+/// hash is asked for.
+pub fn snapshot(input: &[u8]) {
+    let Some((mode, bytes)) = input.split_first().filter(|(_, bytes)| bytes.len() <= MAX_IMAGE_BYTES) else {
+        return;
+    };
+    let (mut bytes, mut check) = (bytes.to_vec(), HashCheck::Skipped);
+    if mode % 2 == 1 {
+        bolt::seal(&mut bytes);
+        check = HashCheck::Required;
+    }
+    let disk = FaultyStorage::new();
+    let made = import_etcd(bytes.as_slice(), disk.clone(), options(), check);
+    check_made(made.map(|imported| imported.store), &disk);
 }
 
 /// Arbitrary operations on a store and on its model, which must agree.

@@ -4,7 +4,9 @@
 //! It is not part of the product, and it knows of the engine only what every user can see.
 
 pub mod action;
+pub mod bolt;
 pub mod checked;
+pub mod copying;
 pub mod faulty;
 pub mod fuzzing;
 pub mod generate;

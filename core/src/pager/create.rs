@@ -61,6 +61,29 @@ impl<S: Storage> Pager<S> {
         }
     }
 
+    /// Takes from a store that was only just created what makes its storage one, durably: until the next checkpoint there is nothing
+    /// that could be opened, whatever is written and wherever it ends.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails.
+    pub(crate) fn conceal(&mut self) -> Result<()> {
+        for slot in 0..META_PAGES {
+            self.pages.write_raw(PageId::new(slot), &[0; META_BYTES])?;
+        }
+        self.sync()
+    }
+
+    /// Leaves the storage as it is before a store is created on it.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails.
+    #[cfg(feature = "exchange")]
+    pub(crate) fn vacate(self) -> Result<()> {
+        let Some(storage) = self.into_storage() else { return Ok(()) };
+        storage.set_len(0)?;
+        begin_creation(&storage)
+    }
+
     /// Whether a storage holds nothing, or what a crash left of a creation.
     ///
     /// # Errors

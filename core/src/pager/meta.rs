@@ -88,9 +88,13 @@ impl Meta {
     /// [`Error::NotAStore`] without the format's first bytes, [`Error::NewerFormat`], or [`Error::Corrupt`].
     pub(super) fn decode(sector: &[u8], slot: u32) -> Result<(Self, Identity)> {
         if sector.get(..MAGIC.len()) != Some(MAGIC) {
-            return Err(Error::NotAStore {
-                reason: "it does not begin with the format's first bytes".into(),
-            });
+            let is_blank = sector.iter().all(|byte| *byte == 0);
+            let reason = if is_blank {
+                "it begins with zeros, as what is left of a salvage or an import that was cut short"
+            } else {
+                "it does not begin with the format's first bytes"
+            };
+            return Err(Error::NotAStore { reason: reason.into() });
         }
         let store_id = u64_at(sector, STORE_ID);
         let sum = checksum(store_id, slot, sector.get(..CHECKSUM).unwrap_or(&[]));

@@ -8,7 +8,7 @@ use core::ops::Range;
 
 use super::damages::Damages;
 use super::log::{LogLeaf, follow};
-use super::position::{after, ends};
+use super::position::ends;
 use crate::error::{Error, PageKind, Result};
 use crate::pager::{Bitmap, Map, Mark, PageId, PageRef, Survey};
 use crate::records::{Body, Leaf, LeafRef, Records, RecordsRoot, walk};
@@ -164,7 +164,7 @@ impl<'a, S: Storage> Ground<'a, S> {
     /// The leaves of the checkpoint, and the gaps between them.
     fn tree(&mut self, root: &RootState, open: Option<Source>, rewritten: Option<Position>) {
         let Some(RecordsRoot { tree, open: open_place, last_main, last_sub }) = root.records else { return };
-        let end = after(Position::new(last_main, last_sub));
+        let end = Position::new(last_main, last_sub).next();
         self.sources.extend(open);
         // A longer version of the open leaf in the log has all that it had.
         let rewritten = rewritten.filter(|first| *first < end);
@@ -203,7 +203,7 @@ impl<'a, S: Storage> Ground<'a, S> {
                     source.counts = Counts::All;
                 }
                 self.sources.push(source);
-                found.map_or(leaf.first, |(_, last)| after(last))
+                found.map_or(leaf.first, |(_, last)| last.next())
             }
             Err(error) => {
                 self.damages.add(error);

@@ -8,7 +8,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::position::{after, ends};
+use super::position::ends;
 use crate::error::Error;
 use crate::error::PageKind;
 use crate::pager::{Log, LogEntry, LogPage, Map, Mark, Page, PageId, Survey, in_page};
@@ -193,7 +193,7 @@ fn take_rest<S: Storage>(
         // A transaction is never in two commits, so that what comes right after the last revision leaves nothing out.
         let is_far = known.is_none_or(|known| leaf.first.main > known.main.saturating_add(1));
         if !follows && is_far {
-            let from = known.map_or(Position::new(0, 0), after);
+            let from = known.map_or(Position::new(0, 0), Position::next);
             followed.missing.push(from..leaf.first);
         }
         known = known.max(Some(leaf.last));

@@ -4,14 +4,6 @@ use crate::pager::Page;
 use crate::records::Leaf;
 use crate::revision::Position;
 
-/// The position after another.
-pub(super) fn after(position: Position) -> Position {
-    match position.sub.checked_add(1) {
-        Some(sub) => Position::new(position.main, sub),
-        None => Position::new(position.main.saturating_add(1), 0),
-    }
-}
-
 /// The first and the last position of a leaf's records, those left out that can't be read.
 pub(super) fn ends(page: &Page) -> Option<(Position, Position)> {
     let leaf = Leaf::of(page);

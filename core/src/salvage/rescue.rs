@@ -14,7 +14,7 @@ use crate::pager::in_page;
 use crate::records::{Body, Chain, Record, with_contents};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
-use crate::store::{Change, Options, Rebuild};
+use crate::store::{Change, Ending, Options, Rebuild};
 
 /// What [`salvage`] found and saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,7 +162,7 @@ impl<T: Storage> Rescue<T> {
         let change = match record.body.generation(position.main) {
             Some(own) => {
                 let (version, created) = self.numbers.put(key, position, own);
-                Change::Put { key, value, version, created }
+                Change::Put { key, value, version, created, lease: 0 }
             }
             None => {
                 self.numbers.delete(key, position);
@@ -202,7 +202,7 @@ impl<T: Storage> Rescue<T> {
     fn finish<S: Storage>(self, ground: Ground<'_, S>, options: Options) -> Result<Salvaged> {
         let revision = ground.revision.max(self.rebuild.last().main);
         let compacted = ground.compacted.filter(|compacted| *compacted <= revision);
-        let store = self.rebuild.finish(revision, compacted, options)?;
+        let store = self.rebuild.finish(Ending { revision, compacted, leases: Vec::new() }, options)?;
         let status = store.status()?;
         let Damages { listed, pages: damaged_pages, .. } = ground.damages;
         Ok(Salvaged {

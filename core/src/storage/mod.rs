@@ -8,10 +8,14 @@ use crate::error::Result;
 #[cfg(feature = "std")]
 mod file;
 mod memory;
+#[cfg(feature = "exchange")]
+mod read_at;
 
 #[cfg(feature = "std")]
 pub use file::FileStorage;
 pub use memory::MemoryStorage;
+#[cfg(feature = "exchange")]
+pub use read_at::ReadAt;
 
 /// A medium of bytes that can be read and written at any offset.
 ///

@@ -57,6 +57,17 @@ impl Kept {
         Ok(Self { leases, reserved, times })
     }
 
+    /// Writes the lists to pages of their own; answers nothing if they are empty.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the storage fails or has no room.
+    pub(super) fn store<S: Storage>(&self, pager: &mut Pager<S>) -> Result<Option<Chain>> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        Records::store_apart(pager, &self.encode()).map(Some)
+    }
+
     /// What the checkpoint remembers that wrote this chain.
     ///
     /// # Errors
@@ -107,9 +118,7 @@ impl<S: Storage> Store<S> {
             times.clear();
         }
         let kept = Kept { leases: self.leases.keep(), reserved: Vec::new(), times };
-        if !kept.is_empty() {
-            self.system = Some(Records::store_apart(&mut self.pager, &kept.encode())?);
-        }
+        self.system = kept.store(&mut self.pager)?;
         Ok(())
     }
 }

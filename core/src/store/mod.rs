@@ -10,6 +10,8 @@ mod compact;
 mod diff;
 mod dry_run;
 mod entry;
+#[cfg(feature = "exchange")]
+mod exported;
 mod hash;
 mod history;
 mod holders;
@@ -56,7 +58,7 @@ pub use write::{Deleted, Written};
 pub use writer::Writer;
 
 pub(crate) use open::RootState;
-pub(crate) use rebuild::{Change, Rebuild};
+pub(crate) use rebuild::{Change, Ending, Rebuild};
 
 use background::Background;
 

@@ -1,24 +1,39 @@
 //! Filling a new store with records that have their revisions already.
 
+use alloc::vec::Vec;
+
+use super::kept::Kept;
 use super::open::{RootState, random_id};
 use super::{Options, Store};
 use crate::error::{Error, Result};
+use crate::lease::Kept as KeptLease;
 use crate::limits::MAX_UNWRITTEN_LEAVES;
 use crate::pager::{NewStore, Pager, Progress, Unproven};
 use crate::records::{Body, PutNumbers, Record, Records, Room};
 use crate::revision::{Position, Revision};
+use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
 /// A record for a new store, wherever its bytes are now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change<'a> {
-    /// A value, with its version and the revision that created the key.
-    Put { key: &'a [u8], value: &'a [u8], version: u64, created: u64 },
+    /// A value, with its version, the revision that created the key, and the lease that the key is attached to, 0 for none.
+    Put { key: &'a [u8], value: &'a [u8], version: u64, created: u64, lease: u64 },
     /// The key was deleted.
     Tombstone { key: &'a [u8] },
 }
 
-/// A store that is being filled. It is none until [`Rebuild::finish`].
+/// What a store that was filled is besides its records.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// The newest revision.
+    pub(crate) revision: u64,
+    /// What is compacted, though what compaction removes may still be there.
+    pub(crate) compacted: Option<u64>,
+    pub(crate) leases: Vec<KeptLease>,
+}
+
+/// A store that is being filled. It is none until [`Rebuild::finish`]: what a crash leaves before that can't be opened.
 pub(crate) struct Rebuild<S> {
     pager: Pager<S>,
     records: Records,
@@ -40,6 +55,9 @@ impl<S: Storage> Rebuild<S> {
         let new = NewStore { store_id, page_bytes: options.page_bytes };
         let (mut pager, _) = Pager::open(into, new, options.cache_bytes)?;
         pager.end_of_log(Unproven::default())?;
+        if !sabotaged!(FilledInTheOpen) {
+            pager.conceal()?;
+        }
         let records = Records::new(pager.page_bytes(), Position::new(Revision::FIRST.get(), 0));
         Ok(Self { pager, records })
     }
@@ -60,9 +78,9 @@ impl<S: Storage> Rebuild<S> {
         };
         let room = Records::make_room(&mut self.pager, key, value)?;
         let body = match (change, room) {
-            (Change::Put { version, created, .. }, room) => {
+            (Change::Put { version, created, lease, .. }, room) => {
                 let age = position.main.saturating_sub(created);
-                Body::put((key, value), PutNumbers { age, version, lease: 0 }, room)
+                Body::put((key, value), PutNumbers { age, version, lease }, room)
             }
             (Change::Tombstone { .. }, Room::Inline) => Body::Tombstone { key },
             (Change::Tombstone { .. }, Room::LongValue(chain) | Room::LongKey(chain)) => {
@@ -76,25 +94,28 @@ impl<S: Storage> Rebuild<S> {
         Ok(())
     }
 
-    /// Makes it a store, durably, and opens it: its newest revision is `revision`, or that of its last record if that is later,
-    /// and a compaction to `compacted` is scheduled.
+    /// Gives up: the storage holds nothing, if it still does what it is told, and no store in any case.
+    #[cfg(feature = "exchange")]
+    pub(crate) fn abandon(self) {
+        // There is somebody already to whom something else is told that went wrong.
+        let _emptied = self.pager.vacate();
+    }
+
+    /// Makes it a store, durably, and opens it. Nothing is removed yet of what a compaction removes.
     ///
     /// # Errors
-    /// [`Error::Storage`]; [`Error::Corrupt`] if the records are no history.
-    pub(crate) fn finish(
-        mut self,
-        revision: u64,
-        compacted: Option<u64>,
-        options: Options,
-    ) -> Result<Store<S>> {
+    /// [`Error::Storage`]; [`Error::Corrupt`] if the records are no history, or a key is attached to a lease that is not there.
+    pub(crate) fn finish(mut self, ending: Ending, options: Options) -> Result<Store<S>> {
+        let Ending { revision, compacted, leases } = ending;
         self.records.commit(&mut self.pager)?;
+        let kept = Kept { leases, ..Kept::default() }.store(&mut self.pager)?;
         self.pager.sync()?;
         let mut nodes = self.records.freeze(&mut self.pager)?;
         let mut checkpoint = self.pager.begin_checkpoint()?;
         while nodes.write_node(&mut self.pager)? == Progress::More {}
         while self.pager.write_freelist_page(&mut checkpoint)? == Progress::More {}
         let root =
-            RootState { records: Some(nodes.root()), revision, scheduled: compacted, ..RootState::new() };
+            RootState { records: Some(nodes.root()), revision, scheduled: compacted, finished: None, kept };
         self.pager.finish_checkpoint(checkpoint, root.encode())?;
         self.pager.sync()?;
         drop(nodes);

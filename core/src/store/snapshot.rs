@@ -32,15 +32,15 @@ use crate::times::Times;
 /// ```
 #[derive(Debug)]
 pub struct Snapshot<S: Storage> {
-    pages: Arc<Pages<S>>,
-    view: View,
-    index: Index,
+    pub(super) pages: Arc<Pages<S>>,
+    pub(super) view: View,
+    pub(super) index: Index,
     /// The revision that is read unless another is asked for.
     revision: u64,
     /// The newest revision when the snapshot was taken.
-    current: u64,
-    compacted: Option<u64>,
     times: Times,
+    pub(super) current: u64,
+    pub(super) compacted: Option<u64>,
     hold: Hold,
 }
 

@@ -2,7 +2,10 @@ import {
   compare,
   del,
   type Entry,
+  type Export,
   get,
+  importEtcdSnapshot,
+  importStore,
   open,
   PalimpsestError,
   put,
@@ -111,4 +114,19 @@ export async function useModel(db: Store, revision: number): Promise<void> {
   await db.shrink()
   const { hash }: { hash: number } = await db.hashKv(revision)
   void [before, taken, left, attached, total, hash]
+}
+
+export async function useCopies(db: Store, bytes: Uint8Array): Promise<void> {
+  const controller = { aborted: false, addEventListener() {}, removeEventListener() {} }
+  const copy: Export = db.export({ signal: controller })
+  const chunks: Uint8Array[] = []
+  for await (const chunk of copy) chunks.push(chunk)
+  const again: Store = await importStore(chunks, { storage: 'memory', signal: controller })
+  const json: Store<'json', 'bytes'> = await importStore(db.export(), {
+    storage: { file: 'copy.plm' },
+    values: 'json',
+    keys: 'bytes',
+  })
+  const etcd: Store = await importEtcdSnapshot(bytes, { storage: 'memory', hashCheck: 'skipped' })
+  void [copy.revision.toFixed(), again, json, etcd]
 }

@@ -1,4 +1,4 @@
-import { open } from 'palimpsest-kv'
+import { importEtcdSnapshot, importStore, open } from 'palimpsest-kv'
 
 export async function misuse(): Promise<void> {
   const db = await open({ storage: 'memory' })
@@ -38,5 +38,11 @@ export async function misuse(): Promise<void> {
   await db.setAutoCompaction({ hours: 5 })
   // @ts-expect-error: a lease's number is a number
   await db.keepAlive('7')
+  // @ts-expect-error: a text is no bytes
+  await importStore('bytes', { storage: 'memory' })
+  // @ts-expect-error: where the new store is to be must be said
+  await importStore(new Uint8Array(), {})
+  // @ts-expect-error: a check is one of the two
+  await importEtcdSnapshot(new Uint8Array(), { storage: 'memory', hashCheck: 'never' })
   void [text, length]
 }

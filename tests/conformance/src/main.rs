@@ -32,6 +32,8 @@ A difference is printed with both answers and with a short run that shows it; th
 const REQUESTS_OF_PAIR: usize = 12_000;
 /// Requests in one mood.
 const REQUESTS_OF_MOOD: usize = 400;
+/// Requests after which the engine goes on with a snapshot of etcd: what it has been told until then is forgotten.
+const REQUESTS_OF_SNAPSHOT: usize = 1_500;
 /// Operations that are shown at most.
 const MOST_SHOWN: usize = 60;
 /// How often progress is told.
@@ -58,6 +60,16 @@ struct Found {
 enum End {
     Found(Box<Found>),
     Trouble(Trouble),
+}
+
+impl End {
+    /// The same, with what was being done if there is no answer.
+    fn during(self, doing: &str) -> Self {
+        match self {
+            Self::Trouble(trouble) => Self::Trouble(Trouble::new(format!("{trouble}\nat {doing}"))),
+            found @ Self::Found(_) => found,
+        }
+    }
 }
 
 impl From<Trouble> for End {
@@ -103,18 +115,14 @@ impl Plan {
                 if draws.len() % REQUESTS_OF_MOOD == 0 {
                     mood = Rc::new(Mood::new(rng.bits()));
                 }
+                if draws.len() % REQUESTS_OF_SNAPSHOT == REQUESTS_OF_SNAPSHOT - 1 {
+                    self.noting(session.exchange(tally), (seed, &draws))?;
+                }
                 let draw = Draw::Random(Rc::clone(&mood), rng.bits());
                 let operation = draw.operation(session.view());
                 draws.push(draw);
-                match session.ask(&operation, tally) {
-                    Ok(()) => {}
-                    Err(Stop::Different(difference)) => {
-                        return Err(End::Found(Box::new(Found { difference: *difference, seed, draws })));
-                    }
-                    Err(Stop::Trouble(trouble)) => {
-                        return Err(Trouble::new(format!("{trouble}\nat {operation:?}")).into());
-                    }
-                }
+                let asked = session.ask(&operation, tally);
+                self.noting(asked, (seed, &draws)).map_err(|end| end.during(&format!("{operation:?}")))?;
                 if told.elapsed() >= PULSE {
                     told = Instant::now();
                     say(&format!("{}\n", summary(tally, start)));
@@ -122,6 +130,16 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// What a step has found, with the way to it.
+    fn noting(&self, step: Result<(), Stop>, (seed, draws): (u64, &[Draw])) -> Result<(), End> {
+        step.map_err(|stop| match stop {
+            Stop::Different(difference) => {
+                End::Found(Box::new(Found { difference: *difference, seed, draws: draws.to_vec() }))
+            }
+            Stop::Trouble(trouble) => trouble.into(),
+        })
     }
 
     fn report(&self, found: &Found, tally: &Tally) {
@@ -145,12 +163,12 @@ impl Plan {
 }
 
 fn summary(tally: &Tally, start: Instant) -> String {
-    let Tally { requests, nested, comparisons, events, refusals, hashes, .. } = tally;
+    let Tally { requests, nested, comparisons, events, refusals, hashes, snapshots, .. } = tally;
     let operations = tally.operations();
     let seconds = start.elapsed().as_secs_f64();
     format!(
         "{operations} operations ({requests} requests, {nested} within transactions), {comparisons} comparisons with etcd \
-         ({refusals} refusals, {hashes} hashes, and {events} events of watchers) in {seconds:.0} s"
+         ({refusals} refusals, {hashes} hashes, {events} events of watchers, and {snapshots} snapshots) in {seconds:.0} s"
     )
 }
 

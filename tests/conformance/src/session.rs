@@ -5,8 +5,10 @@ use std::fmt;
 use crate::answer::Answer;
 use crate::compare::{Comparison, Exemptions};
 use crate::driver::{Driver, Trouble};
+use crate::engine::Engine;
+use crate::etcd::Etcd;
 use crate::generate::View;
-use crate::operation::Operation;
+use crate::operation::{Keys, Operation, Range, Step};
 
 /// How much was done.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,8 @@ pub struct Tally {
     pub refusals: u64,
     /// Hashes of the whole history, compared.
     pub hashes: u64,
+    /// Snapshots of etcd with which the engine went on.
+    pub snapshots: u64,
     /// What was not compared.
     pub exemptions: Exemptions,
 }
@@ -122,6 +126,35 @@ impl<A: Driver, B: Driver> Session<A, B> {
             return Err(Stop::Different(Box::new(Difference { operation, etcd, engine })));
         }
         self.view.note(operation, &etcd);
+        Ok(())
+    }
+}
+
+impl Session<Etcd, Engine> {
+    /// Ends all watchers, and lets the engine go on with a snapshot of etcd, which must be the same in all that can be asked for.
+    ///
+    /// # Errors
+    /// If they differ, or no store can be made of the snapshot.
+    pub fn exchange(&mut self, tally: &mut Tally) -> Result<(), Stop> {
+        for id in self.view.watchers.clone() {
+            self.ask(&Operation::Watched { id }, tally)?;
+        }
+        let snapshot = self.etcd.snapshot()?;
+        self.engine.take_snapshot(&snapshot)?;
+        tally.snapshots += 1;
+        let View { revision, compacted, .. } = self.view;
+        let oldest = compacted.max(1);
+        for at in [oldest, oldest + 1, oldest + (revision - oldest) / 2, revision.saturating_sub(1), revision]
+        {
+            let at = at.clamp(oldest, revision);
+            self.ask(&Operation::HashKv { revision: at }, tally)?;
+            let everything = Range { keys: Keys::all(), revision: at, ..Range::default() };
+            self.ask(&Operation::Step(Step::Range(everything)), tally)?;
+        }
+        self.ask(&Operation::Leases, tally)?;
+        for id in self.view.leases.clone() {
+            self.ask(&Operation::TimeToLive { id }, tally)?;
+        }
         Ok(())
     }
 }

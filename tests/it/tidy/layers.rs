@@ -9,7 +9,8 @@ use super::{Source, assert_complaints, assert_tidy, sources};
 const WORDS: [&str; 7] = ["error", "revision", "keys", "limits", "checksum", "sync", "sabotage"];
 
 /// The engine's modules, each with how high it stands. A module uses only lower ones.
-const HEIGHTS: [(&str, u32); 10] = [
+const HEIGHTS: [(&str, u32); 11] = [
+    ("exchange", 6),
     ("salvage", 6),
     ("store", 5),
     ("compaction", 4),

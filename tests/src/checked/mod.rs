@@ -9,6 +9,7 @@ use crate::rng::Rng;
 use crate::sim::SimClock;
 
 mod compare;
+mod copying;
 mod leasing;
 mod past;
 mod timing;
@@ -25,6 +26,8 @@ const SAMPLED_REVISIONS: usize = 5;
 const SAMPLED_TIMES: usize = 4;
 /// One in so many times the hash of the history is compared too, which costs reading all of it.
 const HASHED_ONE_IN: u64 = 4;
+/// One in so many times the store is copied, and the copy compared.
+const COPIED_ONE_IN: u64 = 6;
 
 /// A store, its model, and what a host would have beside it.
 pub struct Checked<M: Medium> {
@@ -306,6 +309,9 @@ impl<M: Medium> Checked<M> {
             let revision = rng.one_of(&[newest, oldest + rng.clone().below(newest + 1 - oldest)]);
             let answer = self.store().hash_kv(revision).map(|found| found.hash);
             agree(answer, self.model.readable(Some(revision)).map(|revision| self.model.hash(revision)));
+        }
+        if rng.once_in(COPIED_ONE_IN) {
+            self.verify_copy(rng);
         }
     }
 

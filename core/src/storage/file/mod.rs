@@ -248,6 +248,20 @@ fn write_at(_file: &File, _offset: u64, _bytes: &[u8]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// A file that is only read; nobody else may write to it meanwhile. It takes no lock.
+#[cfg(feature = "exchange")]
+impl super::ReadAt for File {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let failed = |error: io::Error| Error::Storage { operation: "read", reason: format!("{error}") };
+        read_at(self, offset, buffer).map_err(failed)
+    }
+
+    fn len(&self) -> Result<u64> {
+        let failed = |error: io::Error| Error::Storage { operation: "measure", reason: format!("{error}") };
+        Ok(self.metadata().map_err(failed)?.len())
+    }
+}
+
 impl Storage for FileStorage {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
         read_at(&self.file, offset, buffer).map_err(|error| self.error("read", &error))

@@ -8,7 +8,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use palimpsest_kv::storage::MemoryStorage;
-use palimpsest_kv::{self as kv, Budget, Keys, Next, Options, RangeResult, Store};
+use palimpsest_kv::{self as kv, Budget, HashCheck, Keys, Next, Options, RangeResult, Store, import_etcd};
+use palimpsest_kv_tests::copying::{exported, imported as imported_again};
 use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::sim::SimClock;
 
@@ -65,6 +66,22 @@ impl Engine {
         let store = Store::open(MemoryStorage::new(), options.clone()).map_err(Trouble::when("opening"))?;
         let clock = SimClock::ticking(20);
         Ok(Self { store: Some(store), options, clock, seed, rng, watchers: BTreeMap::new() })
+    }
+
+    /// Goes on with what a snapshot of etcd holds, exported and imported once more. Nobody may be watching.
+    ///
+    /// # Errors
+    /// If no store can be made of it.
+    pub fn take_snapshot(&mut self, snapshot: &[u8]) -> Result<(), Trouble> {
+        let options = || self.options.clone();
+        let imported = import_etcd(snapshot, MemoryStorage::new(), options(), HashCheck::Required);
+        let store = imported.map_err(Trouble::when("importing a snapshot"))?.store;
+        store.check().map_err(Trouble::when("checking what a snapshot has become"))?;
+        let bytes = exported(&store).map_err(Trouble::when("exporting"))?;
+        let copy = imported_again(&bytes, MemoryStorage::new(), options());
+        self.store = Some(copy.map_err(Trouble::when("importing an export"))?);
+        self.clock = SimClock::ticking(20);
+        Ok(())
     }
 
     fn store(&mut self) -> Result<&mut Store<MemoryStorage>, Trouble> {

@@ -1,0 +1,54 @@
+import type { AbortSignalLike } from './types-base.js'
+
+/** How an export is read. */
+export interface ExportOptions {
+  /** Ends it with the signal's reason. */
+  readonly signal?: AbortSignalLike | undefined
+}
+
+/**
+ * The bytes of an export, in chunks of at most about 64 KiB. Each is made when it is asked for, so that who writes them somewhere sets the
+ * pace. It can be iterated once. What it holds of the store is given back at its end, or when the iteration is left.
+ */
+export interface Export extends AsyncIterableIterator<Uint8Array> {
+  /** The newest revision that is in it. */
+  readonly revision: number
+  /** Ends it early. */
+  return(): Promise<IteratorResult<Uint8Array>>
+}
+
+/** A `Blob` or `File`, or something else that can be read as a stream, said in a way that needs no library types of a browser or of Node. */
+export interface BlobLike {
+  stream(): StreamLike
+}
+
+/** A `ReadableStream` of bytes, said in the same way. */
+export interface StreamLike {
+  getReader(): {
+    read(): Promise<{ readonly done: boolean; readonly value?: unknown }>
+    cancel(reason?: unknown): Promise<unknown>
+  }
+}
+
+/** Where bytes to import come from: all at once, or in pieces of any length. */
+export type ImportSource =
+  | Uint8Array
+  | BlobLike
+  | StreamLike
+  | AsyncIterable<Uint8Array>
+  | Iterable<Uint8Array>
+
+/** How an import may be ended early. */
+export interface ImportOptions {
+  /** Ends it with the signal's reason; nothing is left of the store. */
+  readonly signal?: AbortSignalLike | undefined
+}
+
+/** How a snapshot of etcd is imported. */
+export interface EtcdImportOptions extends ImportOptions {
+  /**
+   * Whether the snapshot must have the hash at its end that `etcdctl snapshot save` writes, and fit it: `'required'` (the default), or
+   * `'skipped'` for a member's file `db`, as `etcdctl` does with `--skip-hash-check`.
+   */
+  readonly hashCheck?: 'required' | 'skipped' | undefined
+}

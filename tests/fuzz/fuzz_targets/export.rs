@@ -1,0 +1,4 @@
+//! The fuzzer of `palimpsest_kv_tests::fuzzing::export`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| palimpsest_kv_tests::fuzzing::export(input));
