@@ -17,7 +17,9 @@ mod exchange;
 mod failure;
 mod keys;
 mod leases;
+mod maintenance;
 mod objects;
+mod past;
 mod random;
 mod reads;
 mod salvage;
@@ -29,6 +31,8 @@ mod writes;
 
 pub use engine::{Engine, linear_memory};
 pub use failure::failure;
+pub use maintenance::EngineDryRun;
+pub use past::{DiffCursor, HistoryCursor};
 pub use salvage::{examine, salvage};
 pub use snapshot::{Cursor, EngineSnapshot};
 pub use storage::StorageObject;
