@@ -281,7 +281,10 @@ impl Engine {
     /// # Errors
     /// As [`Store::flush`].
     pub fn flush(&self) -> JsResult<f64> {
-        Ok(self.write()?.flush().map_err(translated)?.get() as f64)
+        let mut store = self.write()?;
+        // The commit carries it.
+        store.note_time(&HostClock);
+        Ok(store.flush().map_err(translated)?.get() as f64)
     }
 
     /// Makes a checkpoint now.
@@ -313,7 +316,8 @@ impl Engine {
     /// # Errors
     /// As [`Store::close`], and if it is closed already.
     pub fn close(&self) -> JsResult<()> {
-        let store = self.store.try_borrow_mut().map_err(|_| busy())?.take().ok_or_else(closed)?;
+        let mut store = self.store.try_borrow_mut().map_err(|_| busy())?.take().ok_or_else(closed)?;
+        store.note_time(&HostClock);
         store.close().map(drop).map_err(translated)
     }
 }

@@ -53,6 +53,7 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("requested", requested.get());
             number("current", current.get());
         }
+        Error::TimeUnknown { millis } => number("time", *millis),
         Error::KeyTooLarge { bytes, limit } | Error::ValueTooLarge { bytes, limit } => {
             number("bytes", *bytes as u64);
             number("limit", *limit as u64);

@@ -47,8 +47,8 @@ pub(crate) struct OpenOptions {
     quota_bytes: Option<f64>,
 }
 
-/// Which history a store gives up by itself: what is older than some milliseconds, or more than some revisions ago; none if it says
-/// neither.
+/// Which history a store gives up by itself: what is older than some milliseconds, and more than some revisions ago, if it says so; none
+/// if it says neither.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct AutoCompactionObject {
@@ -59,7 +59,10 @@ pub(crate) struct AutoCompactionObject {
 impl AutoCompactionObject {
     pub(crate) fn policy(self) -> JsResult<AutoCompaction> {
         Ok(match (self.periodic, self.revisions) {
-            (Some(millis), _) => AutoCompaction::Periodic(as_duration("periodic", millis)?),
+            (Some(millis), Some(count)) => {
+                AutoCompaction::Both { period: as_duration("periodic", millis)?, revisions: exact(count)? }
+            }
+            (Some(millis), None) => AutoCompaction::Periodic(as_duration("periodic", millis)?),
             (None, Some(count)) => AutoCompaction::Revisions(exact(count)?),
             (None, None) => AutoCompaction::Off,
         })

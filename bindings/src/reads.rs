@@ -1,6 +1,6 @@
 //! How a range is read.
 
-use palimpsest_kv::{Keys, Order, RangeRequest, Read, Revision, SortBy};
+use palimpsest_kv::{Keys, Order, RangeRequest, Read, Revision, SortBy, WallTime};
 use serde::Deserialize;
 
 use crate::errors::JsResult;
@@ -42,11 +42,12 @@ struct Sort {
     order: OrderName,
 }
 
-/// How a range is read; a revision that is absent, or 0, sets no bound.
+/// How a range is read; a revision that is absent, or 0, sets no bound. `at` is a time in place of a revision, for reads of a transaction.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RangeOptions {
     revision: Option<f64>,
+    at: Option<f64>,
     limit: Option<usize>,
     keys_only: Option<bool>,
     count_only: Option<bool>,
@@ -102,6 +103,8 @@ impl RangeOptions {
     /// A read within a transaction.
     pub(crate) fn read(&self, keys: Keys) -> JsResult<Read> {
         let read = self.revision()?.into_iter().fold(Read::new(keys), Read::at);
+        let time = self.at.map(exact).transpose()?.map(WallTime::from_millis);
+        let read = time.into_iter().fold(read, Read::at_time);
         let read = apply!(self, self.limit.into_iter().fold(read, Read::limit));
         let read = if self.with_count == Some(true) { read.with_count() } else { read };
         Ok(if self.count_only == Some(true) { read.count_only() } else { read })

@@ -23,6 +23,11 @@ impl EngineSnapshot {
     pub(crate) fn new(snapshot: Snapshot<Medium>) -> Self {
         Self { snapshot: Rc::new(snapshot) }
     }
+
+    /// The snapshot, for what outlives this.
+    pub(crate) fn shared(&self) -> Rc<Snapshot<Medium>> {
+        Rc::clone(&self.snapshot)
+    }
 }
 
 #[wasm_bindgen]

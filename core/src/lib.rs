@@ -53,6 +53,11 @@
 //! newest value of a key is never removed. Reads below `r` answer [`Error::Compacted`] at once; the space comes back in
 //! chunks, whose number depends on what is removed and not on what is kept.
 //!
+//! # Time
+//!
+//! The store notes when revisions were there, wherever its clock knows the calendar ([`Clock::wall`]). [`Store::revision_at`] and
+//! [`Store::time_of`] go from one to the other, and every read can be as of a time ([`RangeRequest::at_time`]).
+//!
 //! # Durability
 //!
 //! With [`Durability::Strict`], the default, a write is on the medium when the call returns. With [`Durability::Relaxed`] it is applied at

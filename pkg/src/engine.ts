@@ -5,11 +5,30 @@ import type { RawAreas } from './exchange.js'
 export interface RawReader {
   count(keys: Uint8Array): number
   cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor
+  history(key: Uint8Array, options: RawHistoryOptions): RawBatches
+  diff(keys: Uint8Array, options: RawDiffOptions): RawBatches
+}
+
+/** How a history is read; `from` is 0 for the beginning. */
+export interface RawHistoryOptions {
+  reverse?: boolean | undefined
+  from?: number | undefined
+  limit?: number | undefined
+}
+
+/** Which revisions are compared, and how. */
+export interface RawDiffOptions {
+  from: number
+  to: number
+  limit?: number | undefined
+  keysOnly?: boolean | undefined
 }
 
 /** How a range is read. */
 export interface RawRangeOptions {
   revision?: number | undefined
+  /** A time in place of a revision; in a transaction only. */
+  at?: number | undefined
   limit?: number | undefined
   keysOnly?: boolean | undefined
   countOnly?: boolean | undefined
@@ -52,11 +71,28 @@ export interface RawSnapshot extends RawReader {
   free(): void
 }
 
-/** A range that is being read. */
-export interface RawCursor {
-  count(): number
-  next(entries: number, bytes: number): Uint8Array | undefined
+/** Something that is being read in batches: packed items, at most so many, and no further one once there are so many bytes. */
+export interface RawBatches {
+  next(items: number, bytes: number): Uint8Array | undefined
   free(): void
+}
+
+/** A range that is being read. */
+export interface RawCursor extends RawBatches {
+  count(): number
+}
+
+/** A compaction that is tried out. */
+export interface RawDryRun {
+  free(): void
+}
+
+/** What a compaction would free: of each prefix, the records and their bytes. */
+export interface RawDryRunReport {
+  revision: number
+  records: number
+  bytes: number
+  prefixes: [prefix: Uint8Array, records: number, bytes: number][]
 }
 
 /** The wasm's transaction builder. */
@@ -178,6 +214,11 @@ export interface RawEngine extends RawReader {
   commit(transaction: RawTransaction): RawAnswer
   compact(revision: number): number
   compaction(): RawProgress | undefined
+  dryRun(revision: number, delimiter: Uint8Array, depth: number): RawDryRun
+  dryRunStep(run: RawDryRun, budget: number): RawDryRunReport | undefined
+  revisionAt(millis: number): number | undefined
+  readableAt(millis: number): number
+  timeOf(revision: number): number | undefined
   run(budget: number): RawNext
   flush(): number
   checkpoint(): void

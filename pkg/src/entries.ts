@@ -1,12 +1,26 @@
 import { decodeKey, decodeValue } from './codec.js'
 import type { Codecs } from './options.js'
-import type { Entry, KeyCodec, KeyEntry, KeyTypes, Previous, ValueCodec, WatchEvent } from './types.js'
+import type {
+  Difference,
+  Entry,
+  KeyCodec,
+  KeyDifference,
+  KeyEntry,
+  KeyTypes,
+  Previous,
+  ValueCodec,
+  Version,
+  WatchEvent,
+} from './types.js'
 
 /** Bytes before an entry's key, as the bindings write them: four floats and two lengths. */
 const HEAD_BYTES = 40
 
 /** What the bindings say was there before an event. */
 const Before = { entry: 2, compacted: 3 } as const
+
+/** Where the bindings say that a key is that differs: before, after, or both. */
+const Differs = { deleted: 1, changed: 3 } as const
 
 /** A block of packed entries, or of events, read one after the other. */
 export class Block {
@@ -64,14 +78,16 @@ export class Block {
 
   /** The next event. */
   event<V extends ValueCodec, K extends KeyCodec>(codecs: Codecs<V, K>): WatchEvent<V, K> {
-    const head = this.#offset
-    const isDelete = this.#bytes[head] === 1
-    const before = this.#bytes[head + 1]
-    this.#offset = head + 2
-    if (!isDelete) {
-      const entry = this.entry(codecs)
-      return { type: 'put', ...entry, previous: this.#previous(before, codecs) }
-    }
+    const before = this.#bytes[this.#offset + 1]
+    const version = this.version(codecs)
+    return { ...version, previous: this.#previous(before, codecs) }
+  }
+
+  /** The next event without what was there before, which was not asked for. */
+  version<V extends ValueCodec, K extends KeyCodec>(codecs: Codecs<V, K>): Version<V, K> {
+    const isDelete = this.#bytes[this.#offset] === 1
+    this.#offset += 2
+    if (!isDelete) return { type: 'put', ...this.entry(codecs) }
     const { key, modRevision } = this.keyEntry(codecs.keys)
     return {
       type: 'delete',
@@ -81,8 +97,28 @@ export class Block {
       modRevision,
       version: 0,
       lease: undefined,
-      previous: this.#previous(before, codecs),
     }
+  }
+
+  /** The next key that differs. */
+  difference<V extends ValueCodec, K extends KeyCodec>(codecs: Codecs<V, K>): Difference<V, K> {
+    return this.#difference(() => this.entry(codecs))
+  }
+
+  /** The same without values, which were left out. */
+  keyDifference<K extends KeyCodec>(codec: K): KeyDifference<K> {
+    return this.#difference(() => this.keyEntry(codec))
+  }
+
+  #difference<E extends { readonly key: unknown }>(
+    take: () => E,
+  ): { type: 'created' | 'changed' | 'deleted'; key: E['key']; before: E | undefined; after: E | undefined } {
+    const which = this.#bytes[this.#offset]
+    this.#offset += 1
+    const before = which === Differs.deleted || which === Differs.changed ? take() : undefined
+    const after = which === Differs.deleted ? undefined : take()
+    const type = which === Differs.deleted ? 'deleted' : which === Differs.changed ? 'changed' : 'created'
+    return { type, key: (before ?? after)?.key, before, after }
   }
 
   #previous<V extends ValueCodec, K extends KeyCodec>(

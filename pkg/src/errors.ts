@@ -26,6 +26,7 @@
  * | `POISONED` | the engine broke down earlier and can't be used any more in this process |
  * | `REVISIONS_EXHAUSTED` | the store has used up its 2^53 - 1 revisions |
  * | `STORAGE` | the storage failed or is full: see `operation` and `reason` |
+ * | `TIME_UNKNOWN` | the store does not know what was there at a time: see `time` |
  * | `TOO_MANY_OPERATIONS` | a transaction is too long: see `operations` and `limit` |
  * | `UNSUPPORTED` | this host lacks something that is needed |
  * | `WATCH_NOT_FOUND` | the engine has no such watcher: see `watcher`; a watch of this package never asks for one |
@@ -55,6 +56,7 @@ export type ErrorCode =
   | 'POISONED'
   | 'REVISIONS_EXHAUSTED'
   | 'STORAGE'
+  | 'TIME_UNKNOWN'
   | 'TOO_MANY_OPERATIONS'
   | 'UNSUPPORTED'
   | 'VALUE_TOO_LARGE'
@@ -79,6 +81,8 @@ export interface ErrorFields {
   readonly key?: Uint8Array
   /** The number of the lease. */
   readonly lease?: number
+  /** A time, in milliseconds since the beginning of 1970. */
+  readonly time?: number
   /** A time in seconds. */
   readonly seconds?: number
   /** Bytes in use. */
@@ -127,6 +131,7 @@ export class PalimpsestError extends Error implements ErrorFields {
   declare readonly operations?: number
   declare readonly key?: Uint8Array
   declare readonly lease?: number
+  declare readonly time?: number
   declare readonly seconds?: number
   declare readonly used?: number
   declare readonly needed?: number

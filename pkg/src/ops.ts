@@ -22,7 +22,13 @@ export const putModifierRules: Rules = {
 }
 
 const deleteRules = { previous: rules.flag }
-const getRules = { ...readRules, revision: rules.revision, keysOnly: rules.flag, countOnly: rules.flag }
+const getRules = {
+  ...readRules,
+  revision: rules.revision,
+  at: rules.time,
+  keysOnly: rules.flag,
+  countOnly: rules.flag,
+}
 
 class PendingCompare<T> implements t.Comparing<T> {
   readonly #keys: t.Key | t.KeySelection

@@ -46,6 +46,16 @@ function isInterval(value: unknown): string | undefined {
   return fits ? undefined : 'a duration of at least a millisecond'
 }
 
+function isTime(value: unknown): string | undefined {
+  const fits = value instanceof Date && value.getTime() >= 0
+  return fits ? undefined : 'a Date since 1970'
+}
+
+function isDelimiter(value: unknown): string | undefined {
+  const fits = (typeof value === 'string' || value instanceof Uint8Array) && value.length > 0
+  return fits ? undefined : 'a string or a Uint8Array that is not empty'
+}
+
 function isSort(value: unknown): string | undefined {
   checkOptions(value, sortRules)
   const { by } = value as { by?: unknown }
@@ -59,6 +69,8 @@ type RuleName =
   | 'flag'
   | 'interval'
   | 'sort'
+  | 'time'
+  | 'delimiter'
   | 'duration'
   | 'keys'
   | 'values'
@@ -76,6 +88,8 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   flag: isFlag,
   interval: isInterval,
   sort: isSort,
+  time: isTime,
+  delimiter: isDelimiter,
   duration: isDuration,
   keys: oneOf('utf8', 'bytes'),
   values: oneOf('utf8', 'bytes', 'json'),
@@ -129,6 +143,21 @@ export function checkRevision(revision: unknown): number {
   )
 }
 
+/** Checks a time that is an argument of its own, and says it in milliseconds. */
+export function checkTime(time: unknown): number {
+  const expected = isTime(time)
+  if (expected !== undefined) throw invalid(`a time must be ${expected}, not ${show(time)}`)
+  return (time as Date).getTime()
+}
+
+/** Checks that a read says at most one moment. */
+export function checkMoment(
+  options: { readonly revision?: unknown; readonly at?: unknown } | undefined,
+): void {
+  if (options?.at !== undefined && options.revision !== undefined)
+    throw invalid('a read is of one moment: revision or at, not both', { option: 'at' })
+}
+
 /** Checks a number of a lease that is an argument of its own. */
 export function checkLease(id: unknown): number {
   if (isWhole(id, 1, Number.MAX_SAFE_INTEGER)) return id
@@ -148,14 +177,14 @@ const policyRules = { periodic: rules.duration, revisions: rules.revision }
 /** Checks a policy of automatic compaction, and says it as the bindings read it. */
 export function checkPolicy(policy: AutoCompaction): object {
   if (policy === 'off') return {}
-  const words = "'off', { periodic: milliseconds } or { revisions: number }"
+  const words = "'off', { periodic: milliseconds }, { revisions: number } or both of these"
   if (typeof policy !== 'object' || policy === null)
     throw invalid(`the option autoCompaction must be ${words}, not ${show(policy)}`, {
       option: 'autoCompaction',
     })
   checkOptions(policy, policyRules)
   const { periodic, revisions }: { periodic?: number; revisions?: number } = policy
-  if ((periodic === undefined) === (revisions === undefined))
+  if (periodic === undefined && revisions === undefined)
     throw invalid(`the option autoCompaction must be one of ${words}`, { option: 'autoCompaction' })
   return policy
 }

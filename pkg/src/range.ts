@@ -1,5 +1,5 @@
 import type { Background } from './background.js'
-import type { Instance, RawCursor } from './engine.js'
+import type { Instance, RawBatches } from './engine.js'
 import { Block } from './entries.js'
 import type { AbortSignalLike, Page, Range } from './types.js'
 
@@ -15,14 +15,14 @@ export interface RangePlan<T> {
   readonly instance: Instance
   readonly background: Background
   /** Opens the cursor; throws if the store or snapshot is closed by then. */
-  readonly open: (limit: number | undefined) => RawCursor
+  readonly open: (limit: number | undefined) => RawBatches
   /** Throws if the store or snapshot is closed. */
   readonly assertOpen: () => void
   /** Takes the next item out of a block. */
   readonly take: (block: Block) => T
   readonly limit: number | undefined
-  /** Whether all selected keys are counted, too, where items are collected. */
-  readonly withCount: boolean
+  /** Counts all selected keys, where that is wanted of what is collected. */
+  readonly count: ((cursor: RawBatches) => number) | undefined
   readonly signal: AbortSignalLike | undefined
 }
 
@@ -30,7 +30,7 @@ export interface RangePlan<T> {
 class Batches<T> {
   readonly #plan: RangePlan<T>
   readonly #limit: number | undefined
-  #cursor: RawCursor | undefined
+  #cursor: RawBatches | undefined
   #block: Block | undefined
   #ended = false
 
@@ -54,12 +54,13 @@ class Batches<T> {
     return undefined
   }
 
-  /** How many keys are selected, at the moment that is read. */
-  count(): number {
+  /** How many keys are selected, at the moment that is read; `undefined` if that is not asked for. */
+  count(): number | undefined {
+    if (this.#plan.count === undefined) return undefined
     try {
       this.#plan.assertOpen()
       this.#cursor ??= this.#plan.open(this.#limit)
-      return this.#cursor.count()
+      return this.#plan.count(this.#cursor)
     } catch (thrown) {
       this.end()
       throw this.#plan.instance.error(thrown)
@@ -112,7 +113,7 @@ class AsyncItems<T> implements AsyncIterableIterator<T> {
     return DONE
   }
 
-  count(): number {
+  count(): number | undefined {
     return this.#batches.count()
   }
 
@@ -134,12 +135,13 @@ export class LazyRange<T> implements Range<T> {
   }
 
   async collect(): Promise<Page<T>> {
-    const { limit, withCount } = this.#plan
+    const { limit } = this.#plan
     const entries: T[] = []
     // One entry beyond the limit tells whether there are more.
     const beyond = limit === undefined ? limit : Math.min(limit + 1, MOST_ENTRIES)
     const items = new AsyncItems({ ...this.#plan, limit: beyond })
-    const counted = withCount ? { count: items.count() } : {}
+    const count = items.count()
+    const counted = count === undefined ? {} : { count }
     for await (const item of items) {
       if (entries.length === limit) return { entries, more: true, ...counted }
       entries.push(item)

@@ -1,24 +1,38 @@
 import type { Background } from './background.js'
 import { checkKey, encodeKey } from './codec.js'
-import type { Instance, RawCursor, RawRangeOptions, RawReader } from './engine.js'
+import type { Instance, RawBatches, RawCursor, RawRangeOptions, RawReader } from './engine.js'
 import { Block } from './entries.js'
 import { PACKED_ALL, packSelection, selectionRules } from './keys.js'
-import { type Codecs, checkOptions, codecsOf, readRules, rules } from './options.js'
+import {
+  type Codecs,
+  checkMoment,
+  checkOptions,
+  checkRevision,
+  codecsOf,
+  readRules,
+  rules,
+} from './options.js'
 import { LazyRange, type RangePlan, SyncItems } from './range.js'
 import type * as t from './types.js'
 
-const getRules = { revision: rules.revision, values: rules.values }
+const momentRules = { revision: rules.revision, at: rules.time }
+const getRules = { ...momentRules, values: rules.values }
 const entryRules = { ...getRules, keys: rules.keys }
-const countRules = { ...selectionRules, revision: rules.revision }
+const countRules = { ...selectionRules, ...momentRules }
 const keysRules = { ...countRules, ...readRules, keys: rules.keys, signal: rules.signal }
 const rangeRules = { ...keysRules, values: rules.values, keysOnly: rules.flag }
+const pastRules = { limit: rules.size, signal: rules.signal, values: rules.values, keys: rules.keys }
+const historyRules = { ...pastRules, reverse: rules.flag, from: rules.revision }
+const diffRules = { ...pastRules, ...selectionRules, keysOnly: rules.flag }
 
 /** Which entries a range reads, and how, as the bindings read it. */
 export function rawRead(options: t.GetModifiers): RawRangeOptions {
-  const { revision, limit, sort, minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } =
+  checkMoment(options)
+  const { revision, at, limit, sort, minModRevision, maxModRevision, minCreateRevision, maxCreateRevision } =
     options
   return {
     revision: revision ?? 0,
+    at: at?.getTime(),
     limit,
     sort: sort && { by: sort.by, order: sort.order ?? 'ascending' },
     minModRevision,
@@ -29,6 +43,9 @@ export function rawRead(options: t.GetModifiers): RawRangeOptions {
 }
 
 type Ranging<V extends t.ValueCodec, K extends t.KeyCodec> = t.RangeOptions<V, K> | t.KeyEntriesOptions<K>
+type Diffing<V extends t.ValueCodec, K extends t.KeyCodec> = t.DiffOptions<V, K> | t.KeyDiffOptions<K>
+type Differing<V extends t.ValueCodec, K extends t.KeyCodec> = t.Difference<V, K> | t.KeyDifference<K>
+type Moment = { readonly revision?: number | undefined; readonly at?: Date | undefined }
 type Item<V extends t.ValueCodec, K extends t.KeyCodec> = t.Entry<V, K> | t.KeyEntry<K>
 
 /** What reads have in common, whether of a store as it is now or of a snapshot. */
@@ -52,6 +69,12 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
   /** Calls `read` with what this reads from, as it was at `revision`, or as it is. */
   protected abstract reading<T>(revision: number | undefined, read: (raw: RawReader) => T): T
 
+  /** The newest revision that was there at a time, in milliseconds since 1970; throws if it is not known, or can't be read. */
+  protected abstract readableAt(millis: number): number
+
+  /** Calls `open` with what all that is still there is read from. */
+  protected abstract past(open: (raw: RawReader) => RawBatches): RawBatches
+
   /** Opens a cursor, at `options.revision` if there is one. */
   protected abstract cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor
 
@@ -71,7 +94,7 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
     try {
       return this.value(
         checked,
-        options?.revision,
+        options?.at === undefined ? options?.revision : this.#revision(options),
         options?.values ?? (this.codecs.values as t.ValueCodec as W),
       )
     } catch (thrown) {
@@ -95,7 +118,7 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
   ): Promise<t.Entry<W, L> | undefined> {
     checkOptions(options, entryRules)
     const packed = encodeKey(checkKey(key))
-    const bytes = this.guarded(() => this.entry(packed, options?.revision))
+    const bytes = this.guarded(() => this.entry(packed, this.#revision(options)))
     return bytes && new Block(bytes).entry(codecsOf<W, L>(options, this.codecs))
   }
 
@@ -126,7 +149,48 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
   async count(options?: t.CountOptions): Promise<number> {
     checkOptions(options, countRules)
     const keys = packSelection(options ?? {}) ?? PACKED_ALL
-    return this.guarded(() => this.reading(options?.revision, raw => raw.count(keys)))
+    return this.guarded(() => this.reading(this.#revision(options), raw => raw.count(keys)))
+  }
+
+  history<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
+    key: t.Key,
+    options?: t.HistoryOptions<W, L>,
+  ): t.Range<t.Version<W, L>> {
+    checkOptions(options, historyRules)
+    const packed = encodeKey(checkKey(key))
+    const codecs = codecsOf<W, L>(options, this.codecs)
+    const { reverse, from } = options ?? {}
+    const open = (limit: number | undefined) =>
+      this.past(raw => raw.history(packed, { reverse, from, limit }))
+    return new LazyRange({ ...this.#plan(options), open, take: block => block.version(codecs) })
+  }
+
+  diff<L extends t.KeyCodec = K>(
+    from: number,
+    to: number,
+    options: t.KeyDiffOptions<L>,
+  ): t.Range<t.KeyDifference<L>>
+  diff<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
+    from: number,
+    to: number,
+    options?: t.DiffOptions<W, L>,
+  ): t.Range<t.Difference<W, L>>
+  diff<W extends t.ValueCodec, L extends t.KeyCodec>(
+    from: number,
+    to: number,
+    options?: Diffing<W, L>,
+  ): t.Range<Differing<W, L>> {
+    const revisions = { from: checkRevision(from), to: checkRevision(to) }
+    checkOptions(options, diffRules)
+    const keys = packSelection((options as t.KeySelection | undefined) ?? {}) ?? PACKED_ALL
+    const keysOnly = options?.keysOnly === true
+    const codecs = codecsOf<W, L>(options as t.DiffOptions<W, L> | undefined, this.codecs)
+    const take: RangePlan<Differing<W, L>>['take'] = keysOnly
+      ? block => block.keyDifference(codecs.keys)
+      : block => block.difference(codecs)
+    const open = (limit: number | undefined) =>
+      this.past(raw => raw.diff(keys, { ...revisions, keysOnly, limit }))
+    return new LazyRange({ ...this.#plan(options), open, take })
   }
 
   /** Calls the engine, and translates what it throws. */
@@ -154,15 +218,35 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
   #source(options: t.KeysOptions | undefined, keysOnly: boolean): Omit<RangePlan<never>, 'take'> {
     this.assertOpen()
     const keys = packSelection(options ?? {}) ?? PACKED_ALL
-    const raw = rawRead(options ?? {})
+    const { at, ...raw } = rawRead(options ?? {})
+    const open = (limit: number | undefined) => {
+      const revision = at === undefined ? raw.revision : this.readableAt(at)
+      return this.cursor(keys, { ...raw, revision, keysOnly, limit })
+    }
+    const count = (cursor: RawBatches) => (cursor as RawCursor).count()
+    return { ...this.#plan(options), open, count: options?.withCount === true ? count : undefined }
+  }
+
+  /** What all that is read in batches has in common. */
+  #plan(
+    options:
+      | { readonly limit?: number | undefined; readonly signal?: t.AbortSignalLike | undefined }
+      | undefined,
+  ): Omit<RangePlan<never>, 'take' | 'open'> {
+    this.assertOpen()
     return {
       instance: this.instance,
       background: this.background,
-      open: limit => this.cursor(keys, { ...raw, keysOnly, limit }),
       assertOpen: () => this.assertOpen(),
+      count: undefined,
       limit: options?.limit,
-      withCount: options?.withCount === true,
       signal: options?.signal,
     }
+  }
+
+  /** The revision to read at, for one that is named and for a time. */
+  #revision(moment: Moment | undefined): number | undefined {
+    checkMoment(moment)
+    return moment?.at === undefined ? moment?.revision : this.readableAt(moment.at.getTime())
   }
 }

@@ -1,5 +1,5 @@
 import { decodeValue, encodeKey } from './codec.js'
-import type { RawCursor, RawRangeOptions, RawReader, RawSnapshot } from './engine.js'
+import type { RawBatches, RawCursor, RawRangeOptions, RawReader, RawSnapshot } from './engine.js'
 import { closed, invalid } from './errors.js'
 import { EngineReader } from './reader.js'
 import type { EngineStore } from './store.js'
@@ -54,6 +54,14 @@ export class EngineSnapshot<V extends ValueCodec, K extends KeyCodec>
 
   protected cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor {
     return this.#open(options.revision).cursor(keys, options)
+  }
+
+  protected readableAt(): number {
+    throw invalid(`a snapshot reads at its own revision, ${this.revision}, not at a time`, { option: 'at' })
+  }
+
+  protected past(open: (raw: RawReader) => RawBatches): RawBatches {
+    return open(this.#open(undefined))
   }
 
   #open(revision: number | undefined): RawSnapshot {

@@ -3,9 +3,11 @@ import { checkKey, decodeValue, encodeKey, encodeValue, valueBytes } from './cod
 import { Commits } from './commits.js'
 import { EngineJob } from './compaction.js'
 import { EngineExport } from './copies.js'
+import { dryRun } from './dry-run.js'
 import {
   freeing,
   type Instance,
+  type RawBatches,
   type RawCursor,
   type RawEngine,
   type RawRangeOptions,
@@ -18,7 +20,16 @@ import type { Host } from './host.js'
 import { packKeys } from './keys.js'
 import { Leases } from './leases.js'
 import { checkPut, compare, putModifierRules } from './ops.js'
-import { type Codecs, checkOptions, checkPolicy, checkRevision, codecsOf, rules } from './options.js'
+import {
+  type Codecs,
+  checkMoment,
+  checkOptions,
+  checkPolicy,
+  checkRevision,
+  checkTime,
+  codecsOf,
+  rules,
+} from './options.js'
 import { EngineReader } from './reader.js'
 import { snapshotOf } from './snapshot.js'
 import { EngineTxn } from './txn.js'
@@ -41,8 +52,8 @@ const watchRules = {
   values: rules.values,
   keys: rules.keys,
 }
-const snapshotRules = { revision: rules.revision }
 const exportRules = { signal: rules.signal }
+const snapshotRules = { revision: rules.revision, at: rules.time }
 
 /** What a store is made of. */
 export interface StoreParts<V extends t.ValueCodec, K extends t.KeyCodec> {
@@ -214,9 +225,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
 
   snapshot(options?: t.SnapshotOptions): t.Snapshot<V, K> {
     checkOptions(options, snapshotRules)
+    checkMoment(options)
+    const { revision = 0, at } = options ?? {}
     return snapshotOf(
       this,
-      this.guarded(() => this.#engine.snapshot(options?.revision ?? 0)),
+      this.guarded(() => this.#engine.snapshot(at === undefined ? revision : this.readableAt(at.getTime()))),
     )
   }
 
@@ -235,6 +248,34 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     const checked = checkRevision(revision)
     this.#job = this.#syncing(() => this.#newJob(this.#engine.compact(checked)))
     return this.#job
+  }
+
+  async dryRun<L extends t.KeyCodec = K>(
+    revision: number,
+    options?: t.DryRunOptions<L>,
+  ): Promise<t.DryRun<L>> {
+    const checked = checkRevision(revision)
+    const { background, codecs } = this
+    const begin = (delimiter: Uint8Array, depth: number) => {
+      const run = this.guarded(() => this.#engine.dryRun(checked, delimiter, depth))
+      return (budget: number) => {
+        const report = this.guarded(() => this.#engine.dryRunStep(run, budget))
+        if (report !== undefined) run.free()
+        return report
+      }
+    }
+    return dryRun({ background, codecs, begin }, options)
+  }
+
+  async revisionAt(time: Date): Promise<number | undefined> {
+    const millis = checkTime(time)
+    return this.guarded(() => this.#engine.revisionAt(millis))
+  }
+
+  async timeOf(revision: number): Promise<Date | undefined> {
+    const checked = checkRevision(revision)
+    const millis = this.guarded(() => this.#engine.timeOf(checked))
+    return millis === undefined ? undefined : new Date(millis)
   }
 
   async setAutoCompaction(policy: t.AutoCompaction): Promise<void> {
@@ -315,6 +356,14 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   protected reading<T>(revision: number | undefined, read: (raw: RawReader) => T): T {
     if (revision === undefined || revision === 0) return read(this.#engine)
     return freeing(this.#engine.snapshot(revision), read)
+  }
+
+  protected readableAt(millis: number): number {
+    return this.#engine.readableAt(millis)
+  }
+
+  protected past(open: (raw: RawReader) => RawBatches): RawBatches {
+    return open(this.#engine)
   }
 
   protected cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor {

@@ -7,11 +7,21 @@ import type {
   ValueCodec,
   ValueTypes,
 } from './types-base.js'
+import type {
+  Difference,
+  DiffOptions,
+  HistoryOptions,
+  KeyDifference,
+  KeyDiffOptions,
+  Version,
+} from './types-past.js'
 
 /** How a key is read. */
 export interface GetOptions<V extends ValueCodec = ValueCodec> {
   /** The revision to read at; without it, or with 0, the newest. */
   readonly revision?: number | undefined
+  /** A time in place of a revision: the newest revision that the store knows was there. Not in a snapshot. */
+  readonly at?: Date | undefined
   /** How the value is decoded. */
   readonly values?: V | undefined
 }
@@ -27,6 +37,8 @@ export interface EntryOptions<V extends ValueCodec = ValueCodec, K extends KeyCo
 export interface CountOptions extends KeySelection {
   /** The revision to read at; without it, or with 0, the newest. */
   readonly revision?: number | undefined
+  /** A time in place of a revision: the newest revision that the store knows was there. Not in a snapshot. */
+  readonly at?: Date | undefined
 }
 
 /** What the entries of a range can be ordered by. */
@@ -150,6 +162,25 @@ export interface Reader<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf
   ): IterableIterator<Entry<W, L>>
   /** Keys, in their order unless another is asked for, without reading their values. */
   keys<L extends KeyCodec = K>(options?: KeysOptions<L>): Range<KeyTypes[L]>
+  /**
+   * All versions of a key that still exist, deletes too, oldest first or newest first. What a compaction was asked to remove is not among
+   * them, whether or not it is done.
+   */
+  history<W extends ValueCodec = V, L extends KeyCodec = K>(
+    key: Key,
+    options?: HistoryOptions<W, L>,
+  ): Range<Version<W, L>>
+  /** The keys that are not the same at two revisions, without reading their values. */
+  diff<L extends KeyCodec = K>(from: number, to: number, options: KeyDiffOptions<L>): Range<KeyDifference<L>>
+  /**
+   * The keys that are not the same at two revisions, in key order; 0 stands for the newest. It tells how each was and how it is, not what
+   * happened in between. From a later revision to an earlier one it tells what it would take to go back.
+   */
+  diff<W extends ValueCodec = V, L extends KeyCodec = K>(
+    from: number,
+    to: number,
+    options?: DiffOptions<W, L>,
+  ): Range<Difference<W, L>>
   /** How many keys there are, and nothing else. Reads the index only. */
   count(options?: CountOptions): Promise<number>
 }

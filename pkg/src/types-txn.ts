@@ -68,6 +68,8 @@ export interface DeleteOp extends DeleteModifiers {
 export interface GetModifiers extends ReadOptions {
   /** The revision to read at; without it, or with 0, the newest, with what the transaction has written so far. */
   readonly revision?: number | undefined
+  /** A time in place of a revision: the newest revision that the store knows was there. */
+  readonly at?: Date | undefined
   /** Whether values are left out, and not read. */
   readonly keysOnly?: boolean | undefined
   /** Whether entries are left out, and only counted. */

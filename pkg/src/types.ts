@@ -12,6 +12,7 @@ import type {
   ValueTypes,
 } from './types-base.js'
 import type { Export, ExportOptions } from './types-copies.js'
+import type { DryRun, DryRunOptions } from './types-past.js'
 import type { Reader } from './types-read.js'
 import type { CompareKeys, Txn } from './types-txn.js'
 import type { Watch, WatchOptions } from './types-watch.js'
@@ -32,6 +33,7 @@ import type {
 export type * from './storage.js'
 export type * from './types-base.js'
 export type * from './types-copies.js'
+export type * from './types-past.js'
 export type * from './types-read.js'
 export type * from './types-txn.js'
 export type * from './types-watch.js'
@@ -151,12 +153,17 @@ export interface CheckReport {
 
 /**
  * Which history a store gives up by itself: what is older than `periodic` milliseconds; or what is more than `revisions` revisions ago; or
- * none. The newest values always stay.
+ * what is both; or none. The newest values always stay.
  *
  * A period is sampled ten times (an hour of it, if it is longer). The first compaction comes after one whole period, later ones every
- * period, or every hour. The number of revisions is looked at every five minutes. 0 is as good as `'off'`.
+ * period, or every hour. The time before the store was opened counts. The number of revisions is looked at every five minutes. 0 is as good
+ * as `'off'`.
  */
-export type AutoCompaction = { readonly periodic: number } | { readonly revisions: number } | 'off'
+export type AutoCompaction =
+  | { readonly periodic: number }
+  | { readonly revisions: number }
+  | { readonly periodic: number; readonly revisions: number }
+  | 'off'
 
 /** The hash of a store's history. */
 export interface HashKv {
@@ -291,6 +298,20 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   export(options?: ExportOptions): Export
   /** Removes what no read at `revision` or later can see. The job runs in the background. Everything written before is synced. */
   compact(revision: number): Promise<CompactionJob>
+  /**
+   * What a compaction to `revision` would free, without doing it: records and bytes, by prefix of the keys. What earlier compactions have been
+   * asked to free is not counted. It looks at each record that would go, in slices on the event loop.
+   */
+  dryRun<L extends KeyCodec = K>(revision: number, options?: DryRunOptions<L>): Promise<DryRun<L>>
+  /**
+   * The newest revision that was there at a time, for certain; `undefined` if nothing is known of it. The last few dozen revisions are known to
+   * the millisecond, those of the last hour to about a second, older ones ever more coarsely, to a day after a year. It errs to one side
+   * only: something newer may have been there. When the calendar is set back, what was written in what is its future now counts as
+   * written at that moment.
+   */
+  revisionAt(time: Date): Promise<number | undefined>
+  /** When a revision was there, for certain: it was written then or before. `undefined` if that is not known. */
+  timeOf(revision: number): Promise<Date | undefined>
   /** Changes which history is given up by itself, from now on. */
   setAutoCompaction(policy: AutoCompaction): Promise<void>
   /** Changes how many bytes of pages may be in use, from now on; `undefined` sets no bound. */
@@ -319,4 +340,6 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
 export interface SnapshotOptions {
   /** The revision to read at; without it, or with 0, the newest. */
   readonly revision?: number | undefined
+  /** A time in place of a revision: see `revisionAt`. */
+  readonly at?: Date | undefined
 }

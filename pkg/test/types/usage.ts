@@ -110,6 +110,19 @@ export async function useModel(db: Store, revision: number): Promise<void> {
   const said: WatchEvent[] = []
   for await (const { events } of db.watch({ all: true }, { puts: false })) said.push(...events)
   await db.setAutoCompaction({ periodic: 3_600_000 })
+  await db.setAutoCompaction({ periodic: 3_600_000, revisions: 1_000 })
+  const at = new Date()
+  const then: string | undefined = await db.get('a', { at })
+  for await (const version of db.history('a', { reverse: true, limit: 5 }))
+    if (version.type === 'put') void version.value.length
+    else void version.modRevision
+  for await (const { type, key, before, after } of db.diff(2, 0, { prefix: 'a' }))
+    void [type === 'created', key.length, before?.value.length, after?.value.length]
+  for await (const { after } of db.diff(2, 0, { keysOnly: true })) void after?.version
+  const newest: number | undefined = await db.revisionAt(at)
+  const written: Date | undefined = await db.timeOf(2)
+  const { records, prefixes } = await db.dryRun(2, { depth: 2 })
+  void [then, newest, written, records, prefixes[0]?.prefix.length]
   await db.setQuota(undefined)
   await db.shrink()
   const { hash }: { hash: number } = await db.hashKv(revision)

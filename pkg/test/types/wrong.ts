@@ -34,6 +34,16 @@ export async function misuse(): Promise<void> {
     // @ts-expect-error: what was there before may be compacted, or nothing
     void events[0]?.previous.value
   }
+  for await (const version of db.history('a')) {
+    // @ts-expect-error: a delete has no value
+    void version.value.length
+  }
+  for await (const { before } of db.diff(1, 2)) {
+    // @ts-expect-error: there may have been nothing
+    void before.value
+  }
+  // @ts-expect-error: a time is a Date
+  await db.get('a', { at: 1_700_000_000_000 })
   // @ts-expect-error: a policy is one of the two
   await db.setAutoCompaction({ hours: 5 })
   // @ts-expect-error: a lease's number is a number
