@@ -6,7 +6,7 @@ import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { compare, del, get, open, PalimpsestError, put } from 'palimpsest-kv'
+import { compare, del, get, importEtcdSnapshot, importStore, open, PalimpsestError, put } from 'palimpsest-kv'
 import { freshFolder, here, inProcess } from './support/help.mjs'
 
 const require = createRequire(import.meta.url)
@@ -22,7 +22,8 @@ function* files(folder) {
 
 test('import and require give the same package', async () => {
   const cjs = require('palimpsest-kv')
-  assert.deepEqual({ ...cjs }, { compare, del, get, open, PalimpsestError, put })
+  const all = { compare, del, get, importEtcdSnapshot, importStore, open, PalimpsestError, put }
+  assert.deepEqual({ ...cjs }, all)
   assert.deepEqual(Object.keys(await import('palimpsest-kv')).sort(), Object.keys(cjs).sort())
   const db = await cjs.open({ storage: 'memory' })
   await db.put('a', '1')

@@ -30,8 +30,11 @@ const HASHES: [(u64, u32); 10] = [
     (33, 1_137_297_044),
 ];
 
-/// What `etcdctl get --rev` has answered: key, revisions of creation and of the last change, version.
-const CONTENTS: [(u64, &[(&str, u64, u64, u64)]); 4] = [
+/// A key, the revisions of its creation and of its last change, and its version.
+type Told = (&'static str, u64, u64, u64);
+
+/// What `etcdctl get --rev` has answered, by revision.
+const CONTENTS: [(u64, &[Told]); 4] = [
     (6, &[("config/host", 3, 3, 1), ("config/port", 2, 4, 2)]),
     (8, &[("config/debug", 7, 7, 1), ("config/port", 2, 7, 3), ("workers/1", 8, 8, 1)]),
     (11, &[("big", 10, 10, 1), ("config/host", 9, 9, 1), ("config/port", 2, 7, 3), ("workers/1", 8, 8, 1)]),

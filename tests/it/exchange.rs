@@ -114,8 +114,7 @@ fn a_copy_is_of_one_moment_though_everything_goes_on() {
     let mut export = store.export();
     assert_eq!(export.revision(), store.revision());
     let (mut bytes, mut number) = (Vec::new(), 0);
-    loop {
-        let Some(chunk) = export.next() else { break };
+    for chunk in export.by_ref() {
         bytes.extend(chunk.unwrap());
         for _ in 0..100 {
             number += 1;
