@@ -88,6 +88,7 @@ mod keys;
 mod lease;
 pub mod limits;
 mod pager;
+mod pin;
 mod records;
 mod revision;
 #[cfg_attr(feature = "sabotage", doc(hidden))]

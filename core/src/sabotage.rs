@@ -94,6 +94,14 @@ mod switch {
         OverflowFreedAlive,
         /// A range goes on after an entry that could not be read.
         RangeGoesOnAfterError,
+        /// A pin does not hold what was visible at its revision for the last time.
+        PinEndsEarly,
+        /// What a pin held stays when the pin is gone.
+        UnpinnedForgotten,
+        /// A tombstone is removed though a pin holds an older record of its key.
+        TombstoneBeforeElder,
+        /// Checkpoints do not remember the pins.
+        PinsNotCheckpointed,
         /// Background work changes the hash of a history.
         DeadHashed,
         /// A lease's keys are deleted in one commit, and the lease is revoked in the next.

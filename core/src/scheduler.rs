@@ -161,6 +161,11 @@ impl<'a, C: Clock> Deadline<'a, C> {
         self.clock.now()
     }
 
+    /// What the calendar says.
+    pub(crate) fn wall(&self) -> Option<WallTime> {
+        self.clock.wall()
+    }
+
     pub(crate) fn has_passed(&self) -> bool {
         self.clock.now() >= self.end
     }

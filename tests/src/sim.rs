@@ -83,14 +83,14 @@ impl Clock for SimClock {
     }
 }
 
-/// Whether a store that wants to be called again later only waits for leases to end, or to tell watchers how far it is.
+/// Whether a store that wants to be called again later only waits for leases or pins to end, or to tell watchers how far it is.
 ///
 /// # Errors
 /// Those of [`Store::status`].
 pub fn is_at_rest<S: Storage>(store: &Store<S>) -> palimpsest_kv::Result<bool> {
     let status = store.status()?;
-    let waits = status.leases + status.watchers > 0;
-    Ok(waits && status.finished == status.scheduled && status.durable_revision == status.revision)
+    let waits = status.leases + status.watchers + status.pins > 0;
+    Ok(waits && !status.is_compacting && status.finished == status.scheduled && status.durable_revision == status.revision)
 }
 
 /// Calls [`Store::run`] as a host would until the store has nothing to do, and tells how often that was.

@@ -1,6 +1,6 @@
 //! The parts of a store that a compaction works on.
 
-use super::dead::DeadList;
+use super::filing::Filing;
 use crate::index::Index;
 use crate::pager::Pager;
 use crate::records::Records;
@@ -10,5 +10,14 @@ pub(crate) struct Parts<'a, S> {
     pub(crate) pager: &'a mut Pager<S>,
     pub(crate) records: &'a mut Records,
     pub(crate) index: &'a mut Index,
-    pub(crate) dead: &'a mut DeadList,
+    pub(crate) filing: &'a mut Filing,
+    /// The pinned revisions, ascending.
+    pub(crate) pins: &'a [u64],
+}
+
+impl<S> Parts<'_, S> {
+    /// Whether nothing holds a dead record once a compaction has reached its death.
+    pub(super) fn is_plain(&self) -> bool {
+        self.pins.is_empty() && self.filing.is_plain()
+    }
 }

@@ -7,6 +7,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::parts::Parts;
+use super::tombstones::Stay;
 use crate::error::{Error, PageKind, Result};
 use crate::pager::PageId;
 use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, capacity, damaged, with_key};
@@ -16,7 +17,7 @@ use crate::storage::Storage;
 
 /// A part of a compaction's chunk: leaves that will go, and leaves that will stand in their place.
 ///
-/// Invariants: the leaves of `old` are in the tree and in order; every record of them that is not dead is in `new` or `out`.
+/// Invariants: the leaves of `old` are in the tree and in order; every record of them that is not removed is in `new` or `out`.
 pub(super) struct Rewrite {
     revision: u64,
     old: Vec<LeafRef>,
@@ -27,6 +28,10 @@ pub(super) struct Rewrite {
     /// Overflow pages of the removed records.
     overflow: Vec<PageId>,
     removed: usize,
+    /// Dead tombstones that older records need.
+    stays: Vec<(Position, Stay)>,
+    /// Tombstones before which there is nothing any more.
+    firsts: Vec<Position>,
 }
 
 impl Rewrite {
@@ -39,11 +44,18 @@ impl Rewrite {
             page_bytes,
             overflow: Vec::new(),
             removed: 0,
+            stays: Vec::new(),
+            firsts: Vec::new(),
         }
     }
 
-    pub(super) fn removed_records(&self) -> usize {
+    pub(super) fn removed(&self) -> usize {
         self.removed
+    }
+
+    /// How many dead records it has looked at.
+    pub(super) fn seen(&self) -> usize {
+        self.removed + self.stays.len()
     }
 
     /// Copies the leaf that holds the first record of `dead`, without those of `dead` that it holds.
@@ -69,7 +81,13 @@ impl Rewrite {
             }
             if dead.front() == Some(&record.position) {
                 dead.pop_front();
-                self.remove(parts, &record)?;
+                match self.stay(parts, &record)? {
+                    Some(stay) => {
+                        self.stays.push((record.position, stay));
+                        self.keep(parts, &record)?;
+                    }
+                    None => self.remove(parts, &record)?,
+                }
             } else {
                 self.keep(parts, &record)?;
             }
@@ -134,10 +152,33 @@ impl Rewrite {
         self.write_out(parts)
     }
 
+    /// What a dead record stays for, if it is a tombstone that an older record needs.
+    fn stay<S: Storage>(&self, parts: &Parts<'_, S>, record: &Record<'_>) -> Result<Option<Stay>> {
+        let is_tombstone = record.body.generation(record.position.main).is_none();
+        if !is_tombstone || parts.is_plain() || sabotaged!(TombstoneBeforeElder) {
+            return Ok(None);
+        }
+        let index = &*parts.index;
+        let around =
+            with_key(parts.pager.pages(), &record.body, |key| index.neighbours(key, record.position))?;
+        let next = around.next.map(|step| step.position.main);
+        let horizon = (self.revision, parts.pins);
+        Ok(if around.has_older { Stay::of(record.position.main, next, horizon) } else { None })
+    }
+
     fn remove<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
-        let pages = parts.pager.pages();
+        let (is_plain, pages) = (parts.is_plain(), parts.pager.pages());
         let (index, revision) = (&mut *parts.index, self.revision);
-        with_key(pages, &record.body, |key| index.compact_key(key, revision))?;
+        let first = with_key(pages, &record.body, |key| {
+            if is_plain {
+                // Nothing else of the key that has died by then is to stay.
+                index.compact_key(key, revision);
+                return None;
+            }
+            index.forget(key, record.position);
+            index.first(key)
+        })?;
+        self.firsts.extend(first.filter(|step| step.is_tombstone()).map(|step| step.position));
         if !sabotaged!(OverflowLeaked) {
             self.overflow.extend(Records::overflow_pages(pages, &record.body)?);
         }
@@ -184,6 +225,8 @@ impl Rewrite {
             parts.records.tree_mut().insert(*leaf, &mut freed);
         }
         freed.into_iter().for_each(|page| parts.pager.free(page));
+        self.stays.into_iter().for_each(|(tombstone, stay)| parts.filing.push_tombstone(tombstone, stay));
+        self.firsts.into_iter().for_each(|tombstone| parts.filing.note_first(tombstone));
         freed_pages as i64 - self.new.len() as i64
     }
 

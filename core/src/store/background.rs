@@ -90,7 +90,9 @@ impl<S: Storage> Store<S> {
             || self.leases.is_waiting()
             || self.leases.next().is_some()
             || self.watchers.has_times()
+            || self.pins.next().is_some()
             || !self.queue.is_empty()
+            || self.wants_sweep()
             || self.background.checkpoint.is_some()
             || self.pager.pending_pages() > 0
             || self.wants_checkpoint()
@@ -117,7 +119,8 @@ impl<S: Storage> Store<S> {
         let now = deadline.now();
         let leases = self.lease_step(now)?;
         let progress = self.watchers.look(now).map_or(Next::Idle, Next::At);
-        let times = leases.earlier(progress).earlier(self.compact_if_due(now)?);
+        let pins = self.pin_step(deadline)?;
+        let times = leases.earlier(progress).earlier(pins).earlier(self.compact_if_due(now)?);
         let flush = self.flush_if_due(now)?.earlier(times);
         if self.background.checkpoint.is_some() {
             self.checkpoint_step()?;
@@ -280,32 +283,52 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
+    /// Whether there is something to remove though no compaction is left to be done: what held it is gone.
+    fn wants_sweep(&self) -> bool {
+        self.compacted.is_some_and(|compacted| self.filing.is_due(compacted))
+    }
+
+    /// Whether there is anything to remove.
+    pub(super) fn is_compacting(&self) -> bool {
+        !self.queue.is_empty() || self.background.job.is_some() || self.wants_sweep()
+    }
+
+    /// The compaction that is to be done: the oldest that was asked for, or else the last one once more.
+    fn next_job(&self) -> Option<Job> {
+        let total = |revision| self.filing.count_due(revision) as u64;
+        let sweep = || self.compacted.filter(|_| self.wants_sweep()).map(|revision| Job::sweep(revision));
+        let asked_for = self.queue.front().map(|revision| Job::new(*revision, total(*revision)));
+        asked_for.or_else(sweep)
+    }
+
     fn compaction_step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
         if self.background.stalled.is_some() {
             return Ok(Next::Idle);
         }
         let now = deadline.now();
-        let Some(revision) = self.queue.front().copied() else { return Ok(Next::Idle) };
+        if self.background.job.is_none() {
+            self.background.job = self.next_job();
+        }
+        let Some(mut job) = self.background.job.take() else { return Ok(Next::Idle) };
         if let Some(at) = self.background.chunk_at
             && now < at
         {
+            self.background.job = Some(job);
             return Ok(Next::At(at));
         }
-        let mut job = match self.background.job.take() {
-            Some(job) => job,
-            None => Job::new(revision, &self.dead),
-        };
         let before = job.removed();
         let limits = Limits { records: self.options.compaction_batch_limit, deadline };
         let mut parts = Parts {
             pager: &mut self.pager,
             records: &mut self.records,
             index: &mut self.index,
-            dead: &mut self.dead,
+            filing: &mut self.filing,
+            pins: self.pins.revisions(),
         };
         let chunk = job.chunk(&mut parts, &limits);
         self.record_count -= job.removed() - before;
         self.note_progress(&job);
+        let finished = job.finishes();
         self.background.job = Some(job);
         match chunk {
             Err(error @ Error::Corrupt { .. }) => {
@@ -317,8 +340,10 @@ impl<S: Storage> Store<S> {
             Ok(Progress::Done) => {
                 self.background.job = None;
                 self.background.chunk_at = None;
-                self.queue.pop_front();
-                self.begin_checkpoint(Some(revision))?;
+                if finished.is_some() {
+                    self.queue.pop_front();
+                }
+                self.begin_checkpoint(finished)?;
                 Ok(Next::Now)
             }
         }
@@ -335,8 +360,9 @@ impl<S: Storage> Store<S> {
     }
 
     fn note_progress(&mut self, job: &Job) {
+        let Some(revision) = job.finishes() else { return };
         self.background.progress = Some(CompactionProgress {
-            revision: Revision::new(job.revision()),
+            revision: Revision::new(revision),
             removed: job.removed(),
             total: job.total(),
             pages_freed: job.pages_freed(),

@@ -13,6 +13,7 @@ use super::Store;
 use crate::error::{Error, PageKind, Result};
 use crate::lease::{Kept as KeptLease, Leases};
 use crate::pager::Pager;
+use crate::pin::{Kept as KeptPin, Pins};
 use crate::records::{Chain, Records};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
@@ -21,18 +22,20 @@ use crate::storage::Storage;
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) leases: Vec<KeptLease>,
+    pub(super) pins: Vec<KeptPin>,
 }
 
 impl Kept {
     fn is_empty(&self) -> bool {
-        let Self { leases } = self;
-        leases.is_empty()
+        let Self { leases, pins } = self;
+        leases.is_empty() && pins.is_empty()
     }
 
     fn encode(&self) -> Vec<u8> {
-        let Self { leases } = self;
+        let Self { leases, pins } = self;
         let mut bytes = Vec::new();
         append(&mut bytes, leases);
+        append(&mut bytes, pins);
         bytes
     }
 
@@ -40,10 +43,11 @@ impl Kept {
     /// Says in words which list can't be read.
     fn decode(mut bytes: &[u8]) -> core::result::Result<Self, String> {
         let leases = take(&mut bytes, "leases")?;
+        let pins = take(&mut bytes, "pins")?;
         if !bytes.is_empty() {
             return Err(format!("{} bytes behind the last list", bytes.len()));
         }
-        Ok(Self { leases })
+        Ok(Self { leases, pins })
     }
 
     /// What the checkpoint remembers that wrote this chain.
@@ -81,16 +85,19 @@ fn take<T: DeserializeOwned>(bytes: &mut &[u8], name: &str) -> core::result::Res
 impl<S: Storage> Store<S> {
     /// Writes the lists to pages of their own, if there is anything about them that the last checkpoint does not know.
     pub(super) fn store_kept(&mut self) -> Result<()> {
-        if !self.leases.has_changed() || sabotaged!(LeasesNotCheckpointed) {
+        let lease_change = self.leases.has_changed() && !sabotaged!(LeasesNotCheckpointed);
+        let pin_change = self.pins.has_changed() && !sabotaged!(PinsNotCheckpointed);
+        if !lease_change && !pin_change && !self.write_kept_anew {
             return Ok(());
         }
+        self.write_kept_anew = false;
         let before = self.system.take();
         if let Some(chain) = &before {
             for page in Records::pages_apart(self.pager.pages(), chain)? {
                 self.pager.free(page);
             }
         }
-        let kept = Kept { leases: self.leases.keep() };
+        let kept = Kept { leases: self.leases.keep(), pins: self.pins.keep() };
         if !kept.is_empty() {
             self.system = Some(Records::store_apart(&mut self.pager, &kept.encode())?);
         }
@@ -98,12 +105,13 @@ impl<S: Storage> Store<S> {
     }
 }
 
-/// The leases that a checkpoint remembers.
+/// The leases and pins that a checkpoint remembers.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if there can be no such leases.
-pub(super) fn restore_leases(kept: &Kept, chain: Option<&Chain>) -> Result<Leases> {
-    Leases::restore(&kept.leases).map_err(|what| match chain {
+/// [`Error::Corrupt`] if there can be no such ones.
+pub(super) fn restore(kept: Kept, chain: Option<&Chain>) -> Result<(Leases, Pins)> {
+    let restored = || Ok((Leases::restore(&kept.leases)?, Pins::restore(kept.pins)?));
+    restored().map_err(|what: &str| match chain {
         Some(chain) => damaged(chain, what),
         None => Error::corrupt(0, PageKind::Meta, what),
     })

@@ -6,6 +6,7 @@ use core::fmt;
 
 mod background;
 mod check;
+mod check_dead;
 mod compact;
 mod entry;
 mod hash;
@@ -14,11 +15,13 @@ mod kept;
 mod leases;
 mod open;
 mod options;
+mod pins;
 mod put;
 mod quota;
 mod read;
 mod reader;
 mod rebuild;
+mod refile;
 mod shrink;
 mod snapshot;
 mod status;
@@ -35,6 +38,7 @@ pub use entry::{Entry, RangeResult};
 pub use hash::HashKv;
 pub use leases::{Lease, Revoked};
 pub use options::{Durability, Options};
+pub use pins::Pin;
 pub use put::{Delete, Put};
 pub use read::{Order, Read, SortBy};
 pub use reader::{RangeIter, RangeRequest};
@@ -51,12 +55,13 @@ pub(crate) use rebuild::{Change, Rebuild};
 
 use background::Background;
 
-use crate::compaction::DeadList;
+use crate::compaction::Filing;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::keys::Keys;
 use crate::lease::Leases;
 use crate::pager::Pager;
+use crate::pin::Pins;
 use crate::records::{Chain, Records};
 use crate::revision::Revision;
 use crate::sabotage::sabotaged;
@@ -87,8 +92,9 @@ use reader::Reader;
 /// ```
 ///
 /// Invariants, all of them checked by [`Store::check`]:
-/// - the index names exactly the records that are not dead by the compacted revision, and they are where it says;
-/// - the dead list and the running compaction's batch are exactly the records that have died and are not removed;
+/// - the index names exactly the records that are there, but for dead ones that are to be removed, and they are where it says;
+/// - what is filed as dead and the running compaction's batch are exactly the records that have died and are not removed;
+/// - what is filed under a pin is what it sees;
 /// - the keys attached to leases are those whose newest records say so;
 /// - every page is exactly one of reachable, pending and free.
 pub struct Store<S: Storage> {
@@ -96,7 +102,7 @@ pub struct Store<S: Storage> {
     pager: Pager<S>,
     records: Records,
     index: Index,
-    dead: DeadList,
+    filing: Filing,
     /// The newest revision.
     revision: u64,
     /// Everything up to this revision is durable.
@@ -111,8 +117,11 @@ pub struct Store<S: Storage> {
     queue: VecDeque<u64>,
     background: Background,
     leases: Leases,
+    pins: Pins,
     /// Where the last checkpoint has written what it remembers besides the records; `None` if that was nothing.
     system: Option<Chain>,
+    /// What is remembered is to be written to other pages by the next checkpoint.
+    write_kept_anew: bool,
     /// A record of the engine's own, which takes no revision, may not be durable yet.
     has_unsynced_system: bool,
     watchers: Watchers,
@@ -140,6 +149,7 @@ impl<S: Storage> Store<S> {
             index: &self.index,
             current: self.revision,
             compacted: self.compacted,
+            pinned: self.pins.revisions(),
         }
     }
 
@@ -214,7 +224,7 @@ impl<S: Storage> Store<S> {
             live_keys: self.index.live_len(),
             keys: self.index.len() as u64,
             records: self.record_count,
-            dead_records: (self.dead.len() + waiting) as u64,
+            dead_records: (self.filing.len() + waiting) as u64,
             page_bytes,
             file_bytes: self.pager.pages().storage_bytes()?,
             used_bytes: self.used_bytes(),
@@ -222,6 +232,8 @@ impl<S: Storage> Store<S> {
             is_out_of_space: self.is_out_of_space(),
             is_shrinking: self.is_shrinking(),
             leases: self.leases.len() as u64,
+            pins: self.pins.len() as u64,
+            is_compacting: self.is_compacting(),
             watchers: self.watchers.len() as u64,
             free_pages,
             pending_pages: self.pager.pending_pages() as u64,

@@ -9,14 +9,16 @@ use core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::background::Background;
-use super::kept::{Kept, restore_leases};
+use super::kept::{Kept, restore};
+use super::refile::file_all;
 use super::{Options, Store};
-use crate::compaction::DeadList;
+use crate::compaction::Filing;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
 use crate::lease::{LeaseId, Leases};
 use crate::limits::{MAX_LEASE_SECONDS, MIN_LEASE_SECONDS};
 use crate::pager::{Bitmap, MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed, Unproven};
+use crate::pin::Pins;
 use crate::records::{Body, Chain, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
@@ -90,6 +92,7 @@ struct Opening<S> {
     scheduled: Option<u64>,
     finished: Option<u64>,
     leases: Leases,
+    pins: Pins,
     /// Where that is what the checkpoint remembers besides the records.
     system: Option<Chain>,
 }
@@ -144,8 +147,8 @@ impl<S: Storage> Opening<S> {
         });
         let RootState { revision, scheduled, finished, kept: system, .. } = root;
         let kept = Kept::load(&pager, system.as_ref())?;
-        let leases = restore_leases(&kept, system.as_ref())?;
-        Ok(Self { pager, records, revision, scheduled, finished, leases, system })
+        let (leases, pins) = restore(kept, system.as_ref())?;
+        Ok(Self { pager, records, revision, scheduled, finished, leases, pins, system })
     }
 
     /// Takes up the commits after the checkpoint, as far as they are whole.
@@ -210,7 +213,7 @@ impl<S: Storage> Opening<S> {
 
     /// # Errors
     /// Says in words what can't be.
-    fn take_system_record(&mut self, record: SystemRecord) -> core::result::Result<(), &'static str> {
+    fn take_system_record(&mut self, record: SystemRecord<'_>) -> core::result::Result<(), &'static str> {
         const IMPOSSIBLE: &str = "a lease has an impossible number or time";
         match record {
             SystemRecord::CompactionScheduled(revision) => {
@@ -225,6 +228,10 @@ impl<S: Storage> Opening<S> {
             }
             SystemRecord::LeaseRevoked { id } => self.leases.remove(LeaseId::new(id).ok_or(IMPOSSIBLE)?),
             SystemRecord::Moved => {}
+            SystemRecord::Pinned { name, revision, expires } => self.pins.take_up(name, revision, expires)?,
+            SystemRecord::Unpinned { name } => {
+                self.pins.remove(name);
+            }
             SystemRecord::LeaseRenewed { id } => {
                 self.leases.renew(LeaseId::new(id).ok_or(IMPOSSIBLE)?);
             }
@@ -279,12 +286,22 @@ impl<S: Storage> Opening<S> {
             })?;
             self.leases.attach(key, Some(id));
         }
+        if let Some(pinned) = self.pins.revisions().last().filter(|pinned| **pinned > revision) {
+            let what = format!("revision {pinned} is pinned at revision {revision}");
+            return Err(Error::corrupt(0, PageKind::Meta, what));
+        }
+        let filing = match self.scheduled {
+            Some(compacted) if self.pins.len() > 0 => {
+                file_all(&loaded.index, (compacted, self.pins.revisions()))
+            }
+            Some(_) | None => loaded.filing,
+        };
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         Ok(Store {
             pager: self.pager,
             records: self.records,
             index: loaded.index,
-            dead: loaded.dead,
+            filing,
             revision,
             durable_revision: revision,
             compacted: self.scheduled,
@@ -293,6 +310,8 @@ impl<S: Storage> Opening<S> {
             queue: VecDeque::from_iter(unfinished),
             background: Background::new(&options),
             leases: self.leases,
+            pins: self.pins,
+            write_kept_anew: false,
             system: self.system,
             has_unsynced_system: false,
             watchers: Watchers::default(),
@@ -329,7 +348,7 @@ impl Reached {
 #[derive(Default)]
 struct LoadedIndex {
     index: Index,
-    dead: DeadList,
+    filing: Filing,
     newest: u64,
     records: u64,
     /// The keys whose newest records name a lease, with its number.
@@ -358,10 +377,10 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reac
         })?;
         let replaced = pushed.map_err(|what| Error::corrupt(page, PageKind::Leaf, what))?;
         if let Some(replaced) = replaced {
-            loaded.dead.push(replaced, record.position.main);
+            loaded.filing.push(replaced, record.position.main);
         }
         if record.body.generation(record.position.main).is_none() {
-            loaded.dead.push(record.position, record.position.main + 1);
+            loaded.filing.push(record.position, record.position.main + 1);
         }
         Ok(())
     })?;

@@ -36,6 +36,7 @@ pub struct Snapshot<S: Storage> {
     /// The newest revision when the snapshot was taken.
     current: u64,
     compacted: Option<u64>,
+    pinned: Arc<[u64]>,
     hold: Hold,
 }
 
@@ -45,6 +46,7 @@ impl<S: Storage> Clone for Snapshot<S> {
             pages: Arc::clone(&self.pages),
             view: self.view.clone(),
             index: self.index.clone(),
+            pinned: Arc::clone(&self.pinned),
             hold: self.hold.clone(),
             ..*self
         }
@@ -60,6 +62,7 @@ impl<S: Storage> Snapshot<S> {
             revision,
             current: store.revision,
             compacted: store.compacted,
+            pinned: Arc::clone(store.pins.revisions()),
             hold: store.pager.hold(),
         }
     }
@@ -71,6 +74,7 @@ impl<S: Storage> Snapshot<S> {
             index: &self.index,
             current: self.current,
             compacted: self.compacted,
+            pinned: &self.pinned,
         }
     }
 

@@ -233,6 +233,9 @@ impl<S: Storage> Store<S> {
                 self.records.append(&Record { position, body: Body::put((key, &value), numbers, room) });
                 self.leases.attach(key, lease);
                 self.note_for_watchers(key, position, EventKind::Put);
+                if let Some(tombstone) = effect.follows {
+                    self.filing.note_next(tombstone, writing.main);
+                }
                 effect.replaced
             }
             Ready::Delete { key, room } => {
@@ -245,12 +248,12 @@ impl<S: Storage> Store<S> {
                 self.leases.detach(&key);
                 self.note_for_watchers(&key, position, EventKind::Delete);
                 let death = if sabotaged!(TombstoneDropped) { writing.main } else { writing.main + 1 };
-                self.dead.push(position, death);
+                self.filing.push(position, death);
                 Some(replaced)
             }
         };
         if let Some(replaced) = replaced {
-            self.dead.push(replaced, writing.main);
+            self.filing.push(replaced, writing.main);
         }
         self.record_count += 1;
         writing.sub += 1;
@@ -266,7 +269,7 @@ impl<S: Storage> Store<S> {
     ///
     /// # Errors
     /// [`Error::RevisionsExhausted`] if no position is left in this revision.
-    pub(super) fn append_system(&mut self, record: SystemRecord) -> Result<()> {
+    pub(super) fn append_system(&mut self, record: SystemRecord<'_>) -> Result<()> {
         let last = self.records.last();
         let main = self.revision.max(last.main);
         let sub = if last.main == main { last.sub.checked_add(1) } else { Some(0) };

@@ -218,6 +218,10 @@ pub enum Action {
     Revoke(u64),
     /// Renews the lease with this number.
     KeepAlive(u64),
+    /// Pins a revision, 0 for the newest: under which name, and until when, in milliseconds since 1970.
+    Pin(String, u64, Option<u64>),
+    /// Removes the pin of this name.
+    Unpin(String),
     /// Lets so many microseconds pass.
     Pass(u64),
     /// Begins to watch.

@@ -54,10 +54,10 @@ impl<M: Medium> Checked<M> {
         }
     }
 
-    /// A strict store makes a change of its leases durable at once.
-    fn settled_if_strict(&mut self) {
+    /// A strict store makes a change of its leases or pins durable at once.
+    pub(super) fn settled_if_strict(&mut self) {
         if self.options.durability == Durability::Strict {
-            self.model.leases_mut().settled();
+            self.model.settled();
         }
     }
 
@@ -108,7 +108,9 @@ impl<M: Medium> Checked<M> {
 
     pub(super) fn run_until_idle(&mut self) {
         self.try_run_until_idle().expect("background work succeeds");
+        self.model.pins_mut().at_rest();
         let status = self.store().status().expect("a store tells its status");
+        assert!(!status.is_compacting, "nothing is left to do, so nothing is left to remove");
         assert_eq!(status.finished, status.scheduled, "nothing is left to do, so the compaction is finished");
         assert_eq!(status.durable_revision, status.revision, "nothing is left to do, so all is durable");
     }
@@ -122,7 +124,7 @@ impl<M: Medium> Checked<M> {
                 Next::At(_) if is_at_rest(self.store())? => return Ok(()),
                 Next::At(time) => self.clock.advance_to(time),
                 Next::Idle => {
-                    self.model.leases_mut().settled();
+                    self.model.settled();
                     return Ok(());
                 }
             }

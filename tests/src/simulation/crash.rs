@@ -8,7 +8,8 @@ use palimpsest_kv::{Budget, Durability, Keys, LeaseId, Options, Revision, Store,
 
 use crate::action::Found;
 use crate::faulty::{FaultyStorage, Moment};
-use crate::model::{Model, Numbers};
+use crate::checked::pins_of;
+use crate::model::{Model, Numbers, Rule};
 use crate::rng::Rng;
 use crate::sim::{SimClock, run_until_idle};
 
@@ -85,6 +86,15 @@ impl<'a> Expectation<'a> {
             self.model.compacted()
         );
         self.compare_leases(store, revision);
+        let pins = pins_of(store);
+        let states = self.model.pins().states();
+        assert!(
+            states.explain(revision, &pins),
+            "after the crash revision {revision} has the pins {pins:?}, of {states:?}"
+        );
+        // One of them, since each is as dear as all the rest.
+        let pinned = pins.values().nth(revision as usize % pins.len().max(1));
+        pinned.into_iter().for_each(|(revision, _)| self.compare_contents(store, *revision));
         let oldest = compacted.unwrap_or(0).max(1);
         for revision in [oldest, revision] {
             self.compare_contents(store, revision);
@@ -98,7 +108,7 @@ impl<'a> Expectation<'a> {
         let seconds = leases.iter().map(|lease| (lease.id.get(), lease.ttl.as_secs())).collect();
         let states = self.model.leases().states();
         assert!(
-            states.iter().any(|state| state.explains(revision, &seconds)),
+            states.explain(revision, &seconds),
             "after the crash revision {revision} has the leases {seconds:?}, of {states:?}"
         );
     }
@@ -139,9 +149,10 @@ impl<'a> Expectation<'a> {
             dead: status.dead_records,
         };
         let compacted = status.compacted.map(Revision::get);
+        let pinned = store.pins().iter().map(|pin| pin.revision.get()).collect();
         assert_eq!(
             seen,
-            self.model.numbers_at(status.revision.get(), compacted),
+            self.model.numbers_at(status.revision.get(), &Rule { compacted, pinned }),
             "after the resumed compaction"
         );
         self.compare(store);
