@@ -14,6 +14,7 @@ pub const CALENDAR_START: u64 = 1_700_000_000_000;
 pub struct SimClock {
     now: Cell<u64>,
     calendar: Cell<u64>,
+    has_calendar: bool,
     micros_per_look: u64,
     looks: Cell<u64>,
 }
@@ -25,9 +26,16 @@ impl SimClock {
         Self {
             now: Cell::new(0),
             calendar: Cell::new(CALENDAR_START),
+            has_calendar: true,
             micros_per_look: micros,
             looks: Cell::new(0),
         }
+    }
+
+    /// The same without a calendar: nothing ends by it.
+    #[must_use]
+    pub fn without_calendar(self) -> Self {
+        Self { has_calendar: false, ..self }
     }
 
     /// Lets time pass until `time`, if that is later.
@@ -79,7 +87,7 @@ impl Clock for SimClock {
     }
 
     fn wall(&self) -> Option<WallTime> {
-        Some(self.calendar())
+        self.has_calendar.then(|| self.calendar())
     }
 }
 

@@ -135,11 +135,15 @@ impl<M: Medium> Checked<M> {
     fn run_once(&mut self, budget: Budget) -> palimpsest_kv::Result<Next> {
         // The third look is the first that leases are compared with.
         let (start, looked) = (self.clock.peek(), self.clock.after_looks(2));
+        let calendar = self.clock.calendar();
         let store = self.store.as_mut().expect("the store is open");
         let next = store.run(&self.clock, budget);
         if !self.model.leases().all().is_empty() {
             self.looked = Some((start, self.clock.peek()));
             self.end_leases((start, looked), next.as_ref().ok());
+        }
+        if !self.model.pins().all().is_empty() {
+            self.end_pins(calendar, next.as_ref().ok());
         }
         next
     }

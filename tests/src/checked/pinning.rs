@@ -29,19 +29,25 @@ pub(super) fn pin<S: Storage>(
 
 impl<M: Medium> Checked<M> {
     pub(super) fn change_pin(&mut self, action: &Action) {
-        match action {
+        let is_done = match action {
             Action::Pin(name, revision, expires) => {
                 let pinned = (*revision, *expires);
                 let answer = pin(self.store(), name, pinned).map(Revision::get);
+                let is_done = answer.is_ok();
                 agree(answer, self.model.pin(name, pinned));
+                is_done
             }
             Action::Unpin(name) => {
                 let answer = self.store().unpin(name);
+                let is_done = answer.is_ok();
                 agree(answer, self.model.unpin(name));
+                is_done
             }
             other => panic!("{other:?} is nothing that is done to a pin"),
+        };
+        if is_done {
+            self.settled_if_strict();
         }
-        self.settled_if_strict();
         self.compare_pins();
     }
 

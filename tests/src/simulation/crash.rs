@@ -139,7 +139,7 @@ impl<'a> Expectation<'a> {
         for lease in store.leases() {
             must(store.keep_alive(lease), "a lease can't be renewed");
         }
-        run_until_idle(store, &SimClock::ticking(20), Budget::millis(2));
+        run_until_idle(store, &SimClock::ticking(20).without_calendar(), Budget::millis(2));
         let status = must(store.status(), "the store has no status");
         assert_eq!(status.finished, status.scheduled, "the resumed compaction is finished");
         let seen = Numbers {
