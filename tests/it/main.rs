@@ -29,6 +29,8 @@ mod model;
 #[cfg(test)]
 mod openers;
 #[cfg(test)]
+mod pins;
+#[cfg(test)]
 mod salvage;
 #[cfg(test)]
 mod semantics;

@@ -217,6 +217,15 @@ fn a_compaction_that_was_interrupted_goes_on() {
     check_simulated(Sabotage::FinishedTooEarly);
 }
 
+/// A pin holds all that is visible at its revision and nothing else, and a key that was deleted then does not come back to life.
+#[test]
+fn a_pin_holds_what_was_visible_and_nothing_else() {
+    check_simulated(Sabotage::PinEndsEarly);
+    check_simulated(Sabotage::UnpinnedForgotten);
+    check_simulated(Sabotage::TombstoneBeforeElder);
+    check_simulated(Sabotage::PinsNotCheckpointed);
+}
+
 /// redb before 4.3.0: an iterator left out entries after an error.
 #[test]
 fn a_range_ends_with_its_first_error() {
