@@ -41,6 +41,24 @@ impl fmt::Display for PageKind {
     }
 }
 
+/// What a watcher that compaction waits for may be behind by; see [`Hold`](crate::Hold).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldBound {
+    /// Revisions.
+    Revisions,
+    /// Bytes of keys and values.
+    Bytes,
+}
+
+impl fmt::Display for HoldBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Revisions => "revisions",
+            Self::Bytes => "bytes",
+        })
+    }
+}
+
 /// Everything that can go wrong, with the values that a caller needs to react.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -144,6 +162,17 @@ pub enum Error {
         /// The watcher's number.
         watcher: u64,
     },
+    /// Compaction has waited for a watcher as long as its [`Hold`](crate::Hold) says; it will be told nothing more.
+    HoldExceeded {
+        /// The watcher's number.
+        watcher: u64,
+        /// Which bound it has passed.
+        bound: HoldBound,
+        /// The bound.
+        limit: u64,
+        /// How far it was behind.
+        behind: u64,
+    },
     /// An interval of keys that is to be watched holds none: its end is not after its start.
     EmptyInterval,
     /// An option has a value outside its range.
@@ -223,6 +252,7 @@ impl Error {
             Self::PinNotFound { .. } => "PIN_NOT_FOUND",
             Self::NoSpace { .. } => "NO_SPACE",
             Self::WatchNotFound { .. } => "WATCH_NOT_FOUND",
+            Self::HoldExceeded { .. } => "HOLD_EXCEEDED",
             Self::EmptyInterval => "EMPTY_INTERVAL",
             Self::InvalidOption { .. } => "INVALID_ARGUMENT",
             Self::NotAStore { .. } => "NOT_A_STORE",
@@ -274,6 +304,10 @@ impl fmt::Display for Error {
                  delete keys or compact, and space comes back"
             ),
             Self::WatchNotFound { watcher } => write!(f, "there is no watcher {watcher}"),
+            Self::HoldExceeded { watcher, bound, limit, behind } => write!(
+                f,
+                "the watcher {watcher} was {behind} {bound} behind, and compaction waits for {limit} at most"
+            ),
             Self::EmptyInterval => {
                 f.write_str("the interval to watch holds no key: it ends where it starts or before")
             }

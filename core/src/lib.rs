@@ -101,7 +101,7 @@ mod sync;
 mod watch;
 
 pub use compaction::AutoCompaction;
-pub use error::{Error, PageKind, Result};
+pub use error::{Error, HoldBound, PageKind, Result};
 pub use keys::Keys;
 pub use lease::{LeaseId, LeaseStatus};
 pub use revision::Revision;
@@ -110,4 +110,4 @@ pub use salvage::{Damage, Examined, Lost, Salvaged, Sound, examine, salvage};
 pub use scheduler::SystemClock;
 pub use scheduler::{Budget, Clock, Next, Time, WallTime};
 pub use store::*;
-pub use watch::EventKind;
+pub use watch::{EventKind, Hold};

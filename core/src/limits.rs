@@ -51,6 +51,8 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Damaged pages, and lost records or stretches of them, that a report lists one by one.
 pub const MAX_LISTED: usize = 1000;
 
+/// Dead records that are worth a look while a watcher holds others, in records.
+pub(crate) const SWEEP_LEAST_RECORDS: usize = 1024;
 /// Changes that a watcher's list holds. One that falls further behind reads on from the records instead.
 pub(crate) const MAX_WATCH_LIST: usize = 256;
 /// Records that are looked at for one watcher at once.

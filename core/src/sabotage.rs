@@ -124,6 +124,8 @@ mod switch {
         WatcherLossHidden,
         /// What compaction has removed before a change is told as if there had been nothing.
         PreviousMissing,
+        /// Compaction does not wait for watchers that hold.
+        HoldIgnored,
         /// Batches end within a revision.
         RevisionTornApart,
         /// Puts in a transaction within another one count for nothing.

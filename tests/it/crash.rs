@@ -81,10 +81,14 @@ const SHRINKING: [Step; 12] = [
 
 /// Pins that are set, moved and removed around compactions, and what they held is removed after them.
 const PINNING: [Step; 14] = [
-    |store| (0..8).try_for_each(|number| relaxed(store).put(format!("key{number}"), vec![b'k'; 60]).map(drop)),
+    |store| {
+        (0..8).try_for_each(|number| relaxed(store).put(format!("key{number}"), vec![b'k'; 60]).map(drop))
+    },
     |store| store.put("long", vec![b'l'; 900]).map(drop),
     |store| store.pin("early", 0).map(drop),
-    |store| (0..8).try_for_each(|number| relaxed(store).put(format!("key{number}"), vec![b'K'; 60]).map(drop)),
+    |store| {
+        (0..8).try_for_each(|number| relaxed(store).put(format!("key{number}"), vec![b'K'; 60]).map(drop))
+    },
     |store| store.delete(Keys::interval("key5", "m")).map(drop),
     |store| store.pin("late", 0).map(drop),
     |store| store.put("key6", "again").map(drop),

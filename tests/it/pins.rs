@@ -109,7 +109,11 @@ fn what_is_pinned_stays_and_nothing_else() {
         drop(store);
         let mut store = open(&disk);
         store.check().unwrap();
-        assert_eq!((store.status().unwrap().records, held(&store)), (records, held_by.to_vec()), "{what}: opened");
+        assert_eq!(
+            (store.status().unwrap().records, held(&store)),
+            (records, held_by.to_vec()),
+            "{what}: opened"
+        );
         assert!(!store.status().unwrap().is_compacting, "{what}: nothing is left to do");
         for pin in pins {
             store.unpin(&format!("of {pin}")).unwrap();
@@ -145,8 +149,11 @@ fn everything_reads_at_a_pinned_revision() {
     assert_eq!(store.read_at(pinned).unwrap().get("a").unwrap().unwrap().value(), b"1");
     assert_eq!(store.range(Keys::all()).at(pinned).count().unwrap(), 2);
     assert_eq!(store.read(&Read::new("b").at(pinned)).unwrap().entries.len(), 1);
-    let outcome = store.txn().then([Op::Read(Read::new("a").at(pinned)), Op::put("c", "1")]).commit().unwrap();
-    assert!(matches!(&outcome.outcomes[0], palimpsest_kv::OpOutcome::Read(read) if read.entries[0].value() == b"1"));
+    let outcome =
+        store.txn().then([Op::Read(Read::new("a").at(pinned)), Op::put("c", "1")]).commit().unwrap();
+    assert!(
+        matches!(&outcome.outcomes[0], palimpsest_kv::OpOutcome::Read(read) if read.entries[0].value() == b"1")
+    );
     let snapshot = store.read_at(0).unwrap();
     assert_eq!(snapshot.range(Keys::all()).at(pinned).count().unwrap(), 2);
     // An etcd has no such hash, and what came after the pinned revision is gone.

@@ -98,7 +98,10 @@ impl Clock for SimClock {
 pub fn is_at_rest<S: Storage>(store: &Store<S>) -> palimpsest_kv::Result<bool> {
     let status = store.status()?;
     let waits = status.leases + status.watchers + status.pins > 0;
-    Ok(waits && !status.is_compacting && status.finished == status.scheduled && status.durable_revision == status.revision)
+    Ok(waits
+        && !status.is_compacting
+        && status.finished == status.scheduled
+        && status.durable_revision == status.revision)
 }
 
 /// Calls [`Store::run`] as a host would until the store has nothing to do, and tells how often that was.

@@ -80,10 +80,11 @@ impl Job {
         parts: &mut Parts<'_, S>,
         limits: &Limits<'_, C>,
     ) -> Result<Progress> {
+        let revision = self.revision.min(parts.held);
         let mut left = limits.records;
         while left > 0 {
             if self.batch.is_empty() {
-                match parts.filing.take(self.revision, parts.pins) {
+                match parts.filing.take(revision, parts.pins) {
                     Some(taken) => self.batch.extend(taken),
                     None => return Ok(Progress::Done),
                 }
@@ -92,7 +93,7 @@ impl Job {
                 let seen = self.rewrite_some(parts, &Limits { records: left, deadline: limits.deadline })?;
                 left = left.saturating_sub(seen);
             }
-            let left_to_see = self.batch.len() + parts.filing.count_due(self.revision);
+            let left_to_see = self.batch.len() + parts.filing.count_due(revision);
             self.total = self.removed + left_to_see as u64;
             if limits.deadline.has_passed() {
                 break;
@@ -109,7 +110,7 @@ impl Job {
         limits: &Limits<'_, C>,
     ) -> Result<usize> {
         self.bring_into_tree(parts)?;
-        let mut rewrite = Rewrite::new(self.revision, parts.pager.page_bytes());
+        let mut rewrite = Rewrite::new(self.revision.min(parts.held), parts.pager.page_bytes());
         let before = self.batch.clone();
         let mut copy = || -> Result<()> {
             while rewrite.seen() < limits.records && !self.batch.is_empty() {

@@ -13,6 +13,8 @@ pub(crate) struct Parts<'a, S> {
     pub(crate) filing: &'a mut Filing,
     /// The pinned revisions, ascending.
     pub(crate) pins: &'a [u64],
+    /// What has died after this revision is still needed, whatever compaction was asked for.
+    pub(crate) held: u64,
 }
 
 impl<S> Parts<'_, S> {

@@ -10,7 +10,9 @@ use super::status::StepTimes;
 use super::{Options, Store};
 use crate::compaction::{Auto, Job, Limits, Parts};
 use crate::error::{Error, Result};
-use crate::limits::{CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES};
+use crate::limits::{
+    CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES, SWEEP_LEAST_RECORDS,
+};
 use crate::pager::{Checkpoint, Progress};
 use crate::records::Frozen;
 use crate::revision::Revision;
@@ -285,7 +287,13 @@ impl<S: Storage> Store<S> {
 
     /// Whether there is something to remove though no compaction is left to be done: what held it is gone.
     fn wants_sweep(&self) -> bool {
-        self.compacted.is_some_and(|compacted| self.filing.is_due(compacted))
+        let Some(compacted) = self.compacted else { return false };
+        let held = self.watchers.held_revision();
+        if held >= compacted {
+            return self.filing.is_due(compacted);
+        }
+        // A watcher that holds goes on in small steps, and a look costs a checkpoint.
+        self.filing.is_due(held) && self.filing.count_due(held) >= SWEEP_LEAST_RECORDS
     }
 
     /// Whether there is anything to remove.
@@ -324,6 +332,7 @@ impl<S: Storage> Store<S> {
             index: &mut self.index,
             filing: &mut self.filing,
             pins: self.pins.revisions(),
+            held: self.watchers.held_revision(),
         };
         let chunk = job.chunk(&mut parts, &limits);
         self.record_count -= job.removed() - before;

@@ -35,7 +35,8 @@ impl<S: Storage> Store<S> {
             let (_, steps) = indexed.next_if(|(name, _)| name == key).unwrap_or_default();
             let mut steps = steps.iter().map(|step| (step.position, step.change)).peekable();
             let missing = |record: &&(Position, Change)| steps.next_if(|step| step == *record).is_none();
-            let left_out: Vec<Position> = stored.iter().filter(missing).map(|(position, _)| *position).collect();
+            let left_out: Vec<Position> =
+                stored.iter().filter(missing).map(|(position, _)| *position).collect();
             let kept = left_out.iter().find(|position| !removing.contains_key(position));
             if steps.next().is_some() || kept.is_some() {
                 let key = String::from_utf8_lossy(key);
@@ -85,7 +86,9 @@ impl<S: Storage> Store<S> {
         let is_pinned = |pin: u64| self.pins.revisions().binary_search(&pin).is_ok();
         // A tombstone may be filed with the revision of what follows it.
         let is_death = |death: u64| {
-            death == found.death || Some(death) == found.next || (death < found.death && found.death <= compacted)
+            death == found.death
+                || Some(death) == found.next
+                || (death < found.death && found.death <= compacted)
         };
         match place {
             Place::Waiting(death) => is_death(death),

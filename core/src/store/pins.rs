@@ -181,12 +181,7 @@ impl<S: Storage> Writer<'_, S> {
     ///
     /// # Errors
     /// As [`Store::pin_until`].
-    pub fn pin_until(
-        self,
-        name: &str,
-        revision: impl Into<Revision>,
-        expires: WallTime,
-    ) -> Result<Revision> {
+    pub fn pin_until(self, name: &str, revision: impl Into<Revision>, expires: WallTime) -> Result<Revision> {
         self.store.pin_with(self.durability, name, (revision.into(), Some(expires)))
     }
 

@@ -166,6 +166,7 @@ impl<S: Storage> Store<S> {
             index: &mut self.index,
             filing: &mut self.filing,
             pins: self.pins.revisions(),
+            held: self.watchers.held_revision(),
         };
         let moved = mover.chunk(&mut parts, deadline)?;
         let is_stuck = moved == Moved::NoRoom && self.background.shrink.moved_before == Some(mover.moved());

@@ -232,7 +232,7 @@ impl<S: Storage> Store<S> {
                 let numbers = PutNumbers { age, version, lease: lease.map_or(0, LeaseId::get) };
                 self.records.append(&Record { position, body: Body::put((key, &value), numbers, room) });
                 self.leases.attach(key, lease);
-                self.note_for_watchers(key, position, EventKind::Put);
+                self.note_for_watchers((key, value.len()), position, EventKind::Put);
                 if let Some(tombstone) = effect.follows {
                     self.filing.note_next(tombstone, writing.main);
                 }
@@ -246,7 +246,7 @@ impl<S: Storage> Store<S> {
                 };
                 self.records.append(&Record { position, body });
                 self.leases.detach(&key);
-                self.note_for_watchers(&key, position, EventKind::Delete);
+                self.note_for_watchers((&key, 0), position, EventKind::Delete);
                 let death = if sabotaged!(TombstoneDropped) { writing.main } else { writing.main + 1 };
                 self.filing.push(position, death);
                 Some(replaced)
@@ -259,8 +259,9 @@ impl<S: Storage> Store<S> {
         writing.sub += 1;
     }
 
-    fn note_for_watchers(&mut self, key: &[u8], position: Position, kind: EventKind) {
+    fn note_for_watchers(&mut self, (key, value_bytes): (&[u8], usize), position: Position, kind: EventKind) {
         if !self.watchers.is_empty() {
+            self.watchers.note_written(key.len() + value_bytes);
             self.watchers.note(key, position, kind);
         }
     }
@@ -300,6 +301,7 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`Error::Storage`] if the storage fails.
     pub(super) fn settle(&mut self, durability: Durability) -> Result<()> {
+        self.watchers.check_holds(self.revision);
         match durability {
             Durability::Strict => self.flush().map(|_| ()),
             Durability::Relaxed if self.records.unwritten_leaves() >= MAX_UNWRITTEN_LEAVES => {

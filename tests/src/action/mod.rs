@@ -180,6 +180,8 @@ pub struct Wish {
     pub fragments: Option<usize>,
     /// After how many milliseconds without a word it wants to hear how far the store is.
     pub progress: Option<u64>,
+    /// How many revisions and bytes it may be behind while compaction waits for it; neither if it does not wait.
+    pub hold: (Option<u64>, Option<u64>),
 }
 
 /// What a watcher does not want to hear of.

@@ -109,6 +109,7 @@ impl<M: Medium> Checked<M> {
     pub(super) fn run_until_idle(&mut self) {
         self.try_run_until_idle().expect("background work succeeds");
         self.model.pins_mut().at_rest();
+        self.has_held = self.is_held();
         let status = self.store().status().expect("a store tells its status");
         assert!(!status.is_compacting, "nothing is left to do, so nothing is left to remove");
         assert_eq!(status.finished, status.scheduled, "nothing is left to do, so the compaction is finished");

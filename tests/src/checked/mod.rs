@@ -39,6 +39,8 @@ pub struct Checked<M: Medium> {
     /// The newest revision that the store has called durable.
     durable: u64,
     watchers: Vec<Watching>,
+    /// Compaction has waited for a watcher since the store last had nothing to do: what it held may still be there.
+    has_held: bool,
     /// Between which moments the clock was last looked at by the store, if it was.
     looked: Option<(Time, Time)>,
 }
@@ -89,6 +91,7 @@ impl<M: Medium> Checked<M> {
             durability,
             durable: 1,
             watchers: Vec::new(),
+            has_held: false,
             looked: None,
         }
     }
@@ -320,7 +323,8 @@ impl<M: Medium> Checked<M> {
             status.scheduled
         );
         let (pins, finished) = (self.model.pins(), status.finished.map(Revision::get));
-        let most = self.model.numbers(&Rule { compacted: finished, pinned: pins.revisions_and_loose() });
+        let removed = finished.filter(|_| !self.has_held);
+        let most = self.model.numbers(&Rule { compacted: removed, pinned: pins.revisions_and_loose() });
         let least = Rule { compacted: self.model.compacted(), pinned: pins.revisions() };
         let least = self.model.numbers(&least);
         let within = |seen: u64, least: u64, most: u64| (least..=most).contains(&seen);

@@ -71,6 +71,12 @@ impl Swarm {
             previous: rng.once_in(2),
             fragments: if rng.once_in(4) { Some(rng.one_of(&[0, 1, 100, 2_000])) } else { None },
             progress: if rng.once_in(5) { Some(rng.one_of(&[1, 500])) } else { None },
+            hold: match rng.below(8) {
+                0 => (Some(rng.one_of(&[0, 3, 30])), None),
+                1 => (None, Some(rng.one_of(&[0, 1_000, 30_000]))),
+                2 => (Some(100_000), Some(1 << 40)),
+                _ => (None, None),
+            },
         }
     }
 }

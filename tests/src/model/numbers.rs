@@ -38,7 +38,9 @@ impl Rule {
             let is_seen = next > compacted || is_pinned(main, next);
             kept.push(match version.record {
                 Some(_) => is_seen,
-                None => main + 1 > compacted || is_pinned(main, main + 1) || (is_seen && kept.contains(&true)),
+                None => {
+                    main + 1 > compacted || is_pinned(main, main + 1) || (is_seen && kept.contains(&true))
+                }
             });
         }
         kept

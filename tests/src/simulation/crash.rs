@@ -7,8 +7,8 @@ use std::fmt::Debug;
 use palimpsest_kv::{Budget, Durability, Keys, LeaseId, Options, Revision, Store, Time};
 
 use crate::action::Found;
-use crate::faulty::{FaultyStorage, Moment};
 use crate::checked::pins_of;
+use crate::faulty::{FaultyStorage, Moment};
 use crate::model::{Model, Numbers, Rule};
 use crate::rng::Rng;
 use crate::sim::{SimClock, run_until_idle};
