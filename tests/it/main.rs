@@ -19,6 +19,8 @@ mod golden;
 #[cfg(test)]
 mod hash;
 #[cfg(test)]
+mod holds;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod known_bugs;

@@ -278,6 +278,12 @@ fn a_watcher_is_told_what_compaction_took() {
     check(Sabotage::PreviousMissing, scenarios::watchers_at_the_edges);
 }
 
+/// A watcher that compaction is to wait for loses nothing.
+#[test]
+fn compaction_waits_for_watchers_that_hold() {
+    check_simulated(Sabotage::HoldIgnored);
+}
+
 /// Events of one revision come together.
 #[test]
 fn a_revision_is_told_whole() {
