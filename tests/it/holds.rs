@@ -11,8 +11,12 @@ use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
 type Faulty = Store<FaultyStorage>;
 
 fn new() -> Faulty {
-    let options =
-        Options { page_bytes: 512, store_id: Some(1), compaction_pause: Duration::ZERO, ..Options::default() };
+    let options = Options {
+        page_bytes: 512,
+        store_id: Some(1),
+        compaction_pause: Duration::ZERO,
+        ..Options::default()
+    };
     Store::open(FaultyStorage::new(), options).unwrap()
 }
 

@@ -25,7 +25,10 @@ pub(crate) struct Filing {
     waiting: DeadList,
     /// Those that a compaction has left because this revision is pinned.
     pinned: BTreeMap<u64, DeadList>,
-    /// Those of pins that are gone.
+    /// Revisions that are no longer pinned: the next job looks at what they held. One that is running goes by the pins there were when it
+    /// began, so that what it drops from the index and what it finds there are the same throughout.
+    gone: Vec<u64>,
+    /// What the running job looks at of those.
     released: VecDeque<DeadList>,
     tombstones: Tombstones,
 }
@@ -68,7 +71,15 @@ impl Filing {
 
     /// Whether all wait for a compaction.
     pub(crate) fn is_plain(&self) -> bool {
-        self.pinned.is_empty() && self.released.is_empty() && self.tombstones.is_empty()
+        self.pinned.is_empty()
+            && self.gone.is_empty()
+            && self.released.is_empty()
+            && self.tombstones.is_empty()
+    }
+
+    /// Whether any tombstone stays because an older record needs it.
+    pub(crate) fn has_tombstones(&self) -> bool {
+        !self.tombstones.is_empty()
     }
 
     /// How many a compaction to `revision` will look at. Some 10 us for a million revisions.
@@ -78,7 +89,8 @@ impl Filing {
 
     /// Whether there is any to be looked at, once compaction has reached `revision`.
     pub(crate) fn is_due(&self, revision: u64) -> bool {
-        self.waiting.has_dead_by(revision) || !self.released.is_empty() || self.tombstones.is_due(revision)
+        let is_left = !self.gone.is_empty() || !self.released.is_empty();
+        self.waiting.has_dead_by(revision) || is_left || self.tombstones.is_due(revision)
     }
 
     /// Takes some out that are to go, neighbours in the order of their positions, and files those among them that are pinned; `None` if no
@@ -117,8 +129,17 @@ impl Filing {
         if sabotaged!(UnpinnedForgotten) {
             return;
         }
-        self.released.extend(self.pinned.remove(&pin));
-        self.tombstones.release(pin);
+        self.gone.push(pin);
+    }
+
+    /// A job begins while these revisions are pinned: it looks at what is there for others.
+    pub(crate) fn begin_job(&mut self, pins: &[u64]) {
+        for pin in core::mem::take(&mut self.gone) {
+            if pins.binary_search(&pin).is_err() {
+                self.released.extend(self.pinned.remove(&pin));
+                self.tombstones.release(pin);
+            }
+        }
     }
 
     /// Notes that the key of a tombstone has a newer record, of revision `next`.
@@ -149,6 +170,11 @@ impl Filing {
         waiting.chain(pinned).chain(released).chain(tombstones)
     }
 
+    /// Whether a revision is pinned, or what it held was not looked at yet.
+    pub(crate) fn is_pin(&self, pin: u64, pins: &[u64]) -> bool {
+        pins.binary_search(&pin).is_ok() || self.gone.contains(&pin)
+    }
+
     /// Verifies the invariants that need no look at the store.
     ///
     /// # Errors
@@ -158,7 +184,8 @@ impl Filing {
         for (pin, list) in &self.pinned {
             list.check()?;
             let is_first = |dead: Dead| pin_between(pins, dead.position.main, dead.death) == Some(*pin);
-            if let Some(dead) = list.iter().find(|dead| !is_first(*dead)) {
+            let is_gone = self.gone.contains(pin);
+            if let Some(dead) = list.iter().find(|dead| !is_gone && !is_first(*dead)) {
                 return Err(format!("record {} is filed under the pin of {pin}", dead.position));
             }
         }

@@ -8,9 +8,11 @@
 //! scheduled revision, which is durable, says that it must go.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 
+use super::filing::Filing;
 use super::parts::Parts;
-use super::rewrite::Rewrite;
+use super::rewrite::{Rewrite, Rule};
 use crate::error::Result;
 use crate::pager::Progress;
 use crate::revision::Position;
@@ -29,6 +31,10 @@ pub(crate) struct Limits<'a, C: Clock> {
 /// Invariant: `batch` is sorted, every record of it died by `revision`, no pin sees it, and it is not filed.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// The revisions that were pinned when it began.
+    pins: Arc<[u64]>,
+    /// Nothing held a dead record then.
+    is_plain: bool,
     revision: u64,
     is_sweep: bool,
     batch: VecDeque<Position>,
@@ -38,14 +44,26 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// A compaction to `revision` that has `total` records to look at.
-    pub(crate) fn new(revision: u64, total: u64) -> Self {
-        Self { revision, is_sweep: false, batch: VecDeque::new(), removed: 0, total, pages_freed: 0 }
+    /// A compaction to `revision` of what is filed, while these revisions are pinned.
+    pub(crate) fn new(revision: u64, filing: &mut Filing, pins: &Arc<[u64]>) -> Self {
+        filing.begin_job(pins);
+        let total = filing.count_due(revision) as u64;
+        let is_plain = pins.is_empty() && filing.is_plain();
+        Self {
+            pins: Arc::clone(pins),
+            is_plain,
+            revision,
+            is_sweep: false,
+            batch: VecDeque::new(),
+            removed: 0,
+            total,
+            pages_freed: 0,
+        }
     }
 
     /// A look at what nothing holds any more, after a compaction to `revision`.
-    pub(crate) fn sweep(revision: u64) -> Self {
-        Self { is_sweep: true, ..Self::new(revision, 0) }
+    pub(crate) fn sweep(revision: u64, filing: &mut Filing, pins: &Arc<[u64]>) -> Self {
+        Self { is_sweep: true, ..Self::new(revision, filing, pins) }
     }
 
     /// The compaction that is done when this is.
@@ -84,7 +102,7 @@ impl Job {
         let mut left = limits.records;
         while left > 0 {
             if self.batch.is_empty() {
-                match parts.filing.take(revision, parts.pins) {
+                match parts.filing.take(revision, &self.pins) {
                     Some(taken) => self.batch.extend(taken),
                     None => return Ok(Progress::Done),
                 }
@@ -110,7 +128,7 @@ impl Job {
         limits: &Limits<'_, C>,
     ) -> Result<usize> {
         self.bring_into_tree(parts)?;
-        let mut rewrite = Rewrite::new(self.revision.min(parts.held), parts.pager.page_bytes());
+        let mut rewrite = Rewrite::new(self.rule(parts.held), parts.pager.page_bytes());
         let before = self.batch.clone();
         let mut copy = || -> Result<()> {
             while rewrite.seen() < limits.records && !self.batch.is_empty() {
@@ -130,6 +148,11 @@ impl Job {
         self.removed += removed as u64;
         self.pages_freed += rewrite.apply(parts);
         Ok(seen)
+    }
+
+    /// What it goes by, while what has died after `held` is still needed.
+    fn rule(&self, held: u64) -> Rule {
+        Rule { revision: self.revision.min(held), pins: Arc::clone(&self.pins), is_plain: self.is_plain }
     }
 
     /// The newest leaves are not in the tree yet. If the batch reaches into them, they are committed and closed first.

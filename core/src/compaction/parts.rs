@@ -11,15 +11,6 @@ pub(crate) struct Parts<'a, S> {
     pub(crate) records: &'a mut Records,
     pub(crate) index: &'a mut Index,
     pub(crate) filing: &'a mut Filing,
-    /// The pinned revisions, ascending.
-    pub(crate) pins: &'a [u64],
     /// What has died after this revision is still needed, whatever compaction was asked for.
     pub(crate) held: u64,
-}
-
-impl<S> Parts<'_, S> {
-    /// Whether nothing holds a dead record once a compaction has reached its death.
-    pub(super) fn is_plain(&self) -> bool {
-        self.pins.is_empty() && self.filing.is_plain()
-    }
 }

@@ -4,22 +4,40 @@
 
 use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::parts::Parts;
 use super::tombstones::Stay;
 use crate::error::{Error, PageKind, Result};
 use crate::pager::PageId;
+use crate::pin::pin_between;
 use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, capacity, damaged, with_key};
 use crate::revision::Position;
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
+/// What a job goes by.
+pub(super) struct Rule {
+    /// What has died by this revision goes.
+    pub(super) revision: u64,
+    /// Unless one of these sees it.
+    pub(super) pins: Arc<[u64]>,
+    /// Nothing holds a dead record.
+    pub(super) is_plain: bool,
+}
+
+impl Rule {
+    fn stay(&self, main: u64, next: Option<u64>) -> Option<Stay> {
+        Stay::of(main, next, (self.revision, &self.pins))
+    }
+}
+
 /// A part of a compaction's chunk: leaves that will go, and leaves that will stand in their place.
 ///
 /// Invariants: the leaves of `old` are in the tree and in order; every record of them that is not removed is in `new` or `out`.
 pub(super) struct Rewrite {
-    revision: u64,
+    rule: Rule,
     old: Vec<LeafRef>,
     new: Vec<LeafRef>,
     /// The new leaf that is being filled.
@@ -35,9 +53,9 @@ pub(super) struct Rewrite {
 }
 
 impl Rewrite {
-    pub(super) fn new(revision: u64, page_bytes: usize) -> Self {
+    pub(super) fn new(rule: Rule, page_bytes: usize) -> Self {
         Self {
-            revision,
+            rule,
             old: Vec::new(),
             new: Vec::new(),
             out: LeafBuilder::new(page_bytes),
@@ -155,28 +173,32 @@ impl Rewrite {
     /// What a dead record stays for, if it is a tombstone that an older record needs.
     fn stay<S: Storage>(&self, parts: &Parts<'_, S>, record: &Record<'_>) -> Result<Option<Stay>> {
         let is_tombstone = record.body.generation(record.position.main).is_none();
-        if !is_tombstone || parts.is_plain() || sabotaged!(TombstoneBeforeElder) {
+        if !is_tombstone || self.rule.is_plain || sabotaged!(TombstoneBeforeElder) {
             return Ok(None);
         }
         let index = &*parts.index;
         let around =
             with_key(parts.pager.pages(), &record.body, |key| index.neighbours(key, record.position))?;
         let next = around.next.map(|step| step.position.main);
-        let horizon = (self.revision, parts.pins);
-        Ok(if around.has_older { Stay::of(record.position.main, next, horizon) } else { None })
+        Ok(if around.has_older { self.rule.stay(record.position.main, next) } else { None })
     }
 
     fn remove<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
-        let (is_plain, pages) = (parts.is_plain(), parts.pager.pages());
-        let (index, revision) = (&mut *parts.index, self.revision);
+        let pages = parts.pager.pages();
+        let is_tombstone = record.body.generation(record.position.main).is_none();
+        let (index, rule) = (&mut *parts.index, &self.rule);
+        let has_tombstones = parts.filing.has_tombstones() || !self.stays.is_empty();
         let first = with_key(pages, &record.body, |key| {
-            if is_plain {
-                // Nothing else of the key that has died by then is to stay.
-                index.compact_key(key, revision);
-                return None;
+            // What else is to go of the key goes with the first of it, which is much quicker for a long history.
+            if rule.is_plain {
+                index.compact_key(key, rule.revision);
+            } else if is_tombstone {
+                index.forget(key, record.position);
+            } else {
+                let keeps = |first, end| pin_between(&rule.pins, first, end).is_some();
+                index.drop_from((key, record.position), rule.revision, &keeps);
             }
-            index.forget(key, record.position);
-            index.first(key)
+            if has_tombstones { index.first(key) } else { None }
         })?;
         self.firsts.extend(first.filter(|step| step.is_tombstone()).map(|step| step.position));
         if !sabotaged!(OverflowLeaked) {

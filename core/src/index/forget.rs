@@ -8,6 +8,9 @@ use super::history::{Chunk, Head, Step, Steps, push_step};
 use super::{Index, chunk_of, head_of};
 use crate::revision::Position;
 
+/// Chunks of a key that are looked at in one call: some thousand positions.
+const CHUNKS_AT_ONCE: usize = 16;
+
 /// What a key's history has beside a position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Neighbours {
@@ -66,6 +69,82 @@ impl Index {
         self.chunks.last_until(name).filter(|entry| Chunk::same_owner(entry.key, name))
     }
 
+    /// Drops puts of the key from this position on that died at or before `revision`, unless `keeps` keeps them: so many as are near, so
+    /// that what is to be removed of a key is dropped with the first few of it.
+    ///
+    /// Costs two searches if the position is not there, and the packing of a head or some chunks if it is. Tombstones are kept.
+    pub(crate) fn drop_from(&mut self, (key, position): (&[u8], Position), revision: u64, keeps: Keeps<'_>) {
+        let Some(body) = self.heads.get(key) else { return };
+        let head = head_of(body);
+        let oldest_of_head = head.steps.iter().last().unwrap_or(head.steps.newest).position;
+        let mut sifting = Sifting { revision, keeps, has_seen: false, position };
+        if position < oldest_of_head && !self.sift_chunks(key, oldest_of_head.main, &mut sifting) {
+            return;
+        }
+        if oldest_of_head.main <= revision {
+            self.sift_head(key, &mut sifting);
+        }
+    }
+
+    /// Drops steps from the chunk on that has the position. Answers whether the head is next.
+    fn sift_chunks(&mut self, key: &[u8], oldest_of_head: u64, sifting: &mut Sifting<'_>) -> bool {
+        let (start, at) = (Chunk::key(key, Position::new(0, 0)), Chunk::key(key, sifting.position));
+        let Some(own) = self.own_chunk_until(&at) else { return false };
+        if !chunk_of(own.body).steps.iter().any(|step| step.position == sifting.position) {
+            return false;
+        }
+        let from = self.chunks.range((Bound::Included(own.key), Bound::Unbounded));
+        let is_own = |entry: &Entry<'_>| Chunk::same_owner(entry.key, &start);
+        // One more, to know what follows the last.
+        let near = from.take_while(is_own).take(CHUNKS_AT_ONCE + 1);
+        let near: Vec<(Vec<u8>, Vec<u8>)> =
+            near.map(|entry| (entry.key.to_vec(), entry.body.to_vec())).collect();
+        for (place, (name, body)) in near.iter().enumerate().take(CHUNKS_AT_ONCE) {
+            let chunk = chunk_of(body);
+            let next = near.get(place + 1).map_or(oldest_of_head, |(_, next)| chunk_of(next).oldest().main);
+            if chunk.oldest().main > sifting.revision {
+                return false;
+            }
+            let Some(rest) = sifting.sift(&chunk.steps, next) else { return false };
+            self.replace_chunk(key, (name, &chunk), &rest);
+        }
+        self.note_last_chunk(key);
+        near.len() <= CHUNKS_AT_ONCE
+    }
+
+    fn replace_chunk(&mut self, key: &[u8], (name, chunk): (&[u8], &Chunk<'_>), rest: &[Step]) {
+        let count = rest.len() as u64;
+        if count == chunk.count {
+            return;
+        }
+        self.positions -= chunk.count - count;
+        self.chunks.remove(name);
+        if let Some((newest, older)) = pack(rest) {
+            self.store_chunk(key, &Chunk { count, steps: Steps { newest, older: &older } });
+        }
+    }
+
+    fn sift_head(&mut self, key: &[u8], sifting: &mut Sifting<'_>) {
+        let Some(body) = self.heads.get(key) else { return };
+        let head = head_of(body);
+        let before = head.steps.iter().count();
+        let Some(rest) = sifting.sift(&head.steps, u64::MAX) else { return };
+        if rest.len() == before {
+            return;
+        }
+        let (generation, has_chunks) = (head.generation, head.has_chunks);
+        self.positions -= (before - rest.len()) as u64;
+        match pack(&rest) {
+            None => self.heads.remove(key),
+            Some((newest, older)) => {
+                self.store_head(
+                    key,
+                    &Head { steps: Steps { newest, older: &older }, generation, has_chunks },
+                );
+            }
+        }
+    }
+
     /// Drops one position of the key, if it is there; without any left the key leaves the index. The newest may be dropped only as the
     /// last.
     ///
@@ -111,6 +190,40 @@ impl Index {
                 self.store_chunk(key, &Chunk { count: count - 1, steps });
             }
         }
+    }
+}
+
+/// Whether a put is kept that is seen from a revision on and before another.
+pub(crate) type Keeps<'a> = &'a dyn Fn(u64, u64) -> bool;
+
+/// Dropping steps from a position on, from old to new.
+struct Sifting<'a> {
+    revision: u64,
+    keeps: Keeps<'a>,
+    /// The position was come across.
+    has_seen: bool,
+    position: Position,
+}
+
+impl Sifting<'_> {
+    /// Those of some steps that are kept, newest first, where `next` is the revision of what follows them; `None` if the position is to be
+    /// among them or before, and is not.
+    fn sift(&mut self, steps: &Steps<'_>, next: u64) -> Option<Vec<Step>> {
+        let all: Vec<Step> = steps.iter().collect();
+        self.has_seen |= all.iter().any(|step| step.position == self.position);
+        if !self.has_seen {
+            return None;
+        }
+        let mut rest = Vec::with_capacity(all.len());
+        for (place, step) in all.iter().enumerate().rev() {
+            let next =
+                place.checked_sub(1).and_then(|newer| all.get(newer)).map_or(next, |step| step.position.main);
+            if next > self.revision || step.is_tombstone() || (self.keeps)(step.position.main, next) {
+                rest.push(*step);
+            }
+        }
+        rest.reverse();
+        Some(rest)
     }
 }
 

@@ -302,11 +302,13 @@ impl<S: Storage> Store<S> {
     }
 
     /// The compaction that is to be done: the oldest that was asked for, or else the last one once more.
-    fn next_job(&self) -> Option<Job> {
-        let total = |revision| self.filing.count_due(revision) as u64;
-        let sweep = || self.compacted.filter(|_| self.wants_sweep()).map(|revision| Job::sweep(revision));
-        let asked_for = self.queue.front().map(|revision| Job::new(*revision, total(*revision)));
-        asked_for.or_else(sweep)
+    fn next_job(&mut self) -> Option<Job> {
+        let pins = self.pins.revisions();
+        if let Some(revision) = self.queue.front() {
+            return Some(Job::new(*revision, &mut self.filing, pins));
+        }
+        let revision = self.compacted.filter(|_| self.wants_sweep())?;
+        Some(Job::sweep(revision, &mut self.filing, pins))
     }
 
     fn compaction_step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
@@ -331,7 +333,6 @@ impl<S: Storage> Store<S> {
             records: &mut self.records,
             index: &mut self.index,
             filing: &mut self.filing,
-            pins: self.pins.revisions(),
             held: self.watchers.held_revision(),
         };
         let chunk = job.chunk(&mut parts, &limits);

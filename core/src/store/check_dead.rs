@@ -83,7 +83,7 @@ impl<S: Storage> Store<S> {
 
     fn is_filed_well(&self, (position, place): (Position, Place), found: Died) -> bool {
         let compacted = self.compacted.unwrap_or(0);
-        let is_pinned = |pin: u64| self.pins.revisions().binary_search(&pin).is_ok();
+        let is_pinned = |pin: u64| self.filing.is_pin(pin, self.pins.revisions());
         // A tombstone may be filed with the revision of what follows it.
         let is_death = |death: u64| {
             death == found.death

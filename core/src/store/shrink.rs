@@ -165,7 +165,6 @@ impl<S: Storage> Store<S> {
             records: &mut self.records,
             index: &mut self.index,
             filing: &mut self.filing,
-            pins: self.pins.revisions(),
             held: self.watchers.held_revision(),
         };
         let moved = mover.chunk(&mut parts, deadline)?;
