@@ -54,7 +54,9 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("requested", requested.get());
             number("current", current.get());
         }
-        Error::KeyTooLarge { bytes, limit } | Error::ValueTooLarge { bytes, limit } => {
+        Error::KeyTooLarge { bytes, limit }
+        | Error::ValueTooLarge { bytes, limit }
+        | Error::PinNameTooLong { bytes, limit } => {
             number("bytes", *bytes as u64);
             number("limit", *limit as u64);
         }
@@ -78,6 +80,13 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("used", *used);
             number("needed", *needed);
             number("quota", *quota);
+        }
+        Error::PinNameReserved { name } | Error::PinNotFound { name } => text("pin", name),
+        Error::HoldExceeded { watcher, bound, limit, behind } => {
+            number("watcher", *watcher);
+            text("bound", &bound.to_string());
+            number("limit", *limit);
+            number("behind", *behind);
         }
         Error::WatchNotFound { watcher } => number("watcher", *watcher),
         Error::NotAStore { reason } | Error::WritesRefused { reason } => text("reason", reason),

@@ -18,6 +18,7 @@ mod failure;
 mod keys;
 mod leases;
 mod objects;
+mod pins;
 mod random;
 mod reads;
 mod salvage;

@@ -39,4 +39,6 @@ mod semantics;
 #[cfg(test)]
 mod shrink;
 #[cfg(test)]
+mod thinning;
+#[cfg(test)]
 mod tidy;

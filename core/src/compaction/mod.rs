@@ -7,6 +7,7 @@
 //! Two things keep a dead record. A *pin* of a revision p keeps what is visible at p: a record at main m with death d stays as long as
 //! m <= p < d. And a tombstone stays as long as an older record of its key does, unless a newer one takes over; see `tombstones`.
 
+mod ages;
 mod auto;
 mod dead;
 mod filing;
@@ -14,8 +15,10 @@ mod job;
 mod parts;
 mod rewrite;
 mod shrink;
+mod thinning;
 mod tombstones;
 
+pub(crate) use ages::Ages;
 pub(crate) use auto::Auto;
 pub use auto::AutoCompaction;
 pub(crate) use dead::Dead;
@@ -23,4 +26,5 @@ pub(crate) use filing::{Filing, Place};
 pub(crate) use job::{Job, Limits};
 pub(crate) use parts::Parts;
 pub(crate) use shrink::{Moved, Mover};
+pub use thinning::Thinning;
 pub(crate) use tombstones::Stay;

@@ -50,6 +50,8 @@ pub(super) struct Rewrite {
     stays: Vec<(Position, Stay)>,
     /// Tombstones before which there is nothing any more.
     firsts: Vec<Position>,
+    /// A key of which nothing is left to be dropped from the index up to a position.
+    dropped: Option<(Vec<u8>, Position)>,
 }
 
 impl Rewrite {
@@ -64,6 +66,7 @@ impl Rewrite {
             removed: 0,
             stays: Vec::new(),
             firsts: Vec::new(),
+            dropped: None,
         }
     }
 
@@ -186,7 +189,7 @@ impl Rewrite {
     fn remove<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
         let pages = parts.pager.pages();
         let is_tombstone = record.body.generation(record.position.main).is_none();
-        let (index, rule) = (&mut *parts.index, &self.rule);
+        let (index, rule, dropped) = (&mut *parts.index, &self.rule, &mut self.dropped);
         let has_tombstones = parts.filing.has_tombstones() || !self.stays.is_empty();
         let first = with_key(pages, &record.body, |key| {
             // What else is to go of the key goes with the first of it, which is much quicker for a long history.
@@ -194,9 +197,10 @@ impl Rewrite {
                 index.compact_key(key, rule.revision);
             } else if is_tombstone {
                 index.forget(key, record.position);
-            } else {
+            } else if !dropped.as_ref().is_some_and(|(of, until)| of == key && record.position <= *until) {
                 let keeps = |first, end| pin_between(&rule.pins, first, end).is_some();
-                index.drop_from((key, record.position), rule.revision, &keeps);
+                let until = index.drop_from((key, record.position), rule.revision, &keeps);
+                *dropped = Some((key.to_vec(), until));
             }
             if has_tombstones { index.first(key) } else { None }
         })?;

@@ -73,17 +73,23 @@ impl Index {
     /// that what is to be removed of a key is dropped with the first few of it.
     ///
     /// Costs two searches if the position is not there, and the packing of a head or some chunks if it is. Tombstones are kept.
-    pub(crate) fn drop_from(&mut self, (key, position): (&[u8], Position), revision: u64, keeps: Keeps<'_>) {
-        let Some(body) = self.heads.get(key) else { return };
+    /// Answers up to which position nothing is left to be dropped.
+    pub(crate) fn drop_from(
+        &mut self,
+        (key, position): (&[u8], Position),
+        revision: u64,
+        keeps: Keeps<'_>,
+    ) -> Position {
+        let Some(body) = self.heads.get(key) else { return position };
         let head = head_of(body);
         let oldest_of_head = head.steps.iter().last().unwrap_or(head.steps.newest).position;
-        let mut sifting = Sifting { revision, keeps, has_seen: false, position };
-        if position < oldest_of_head && !self.sift_chunks(key, oldest_of_head.main, &mut sifting) {
-            return;
-        }
-        if oldest_of_head.main <= revision {
+        let mut sifting = Sifting { revision, keeps, has_seen: false, position, done: position };
+        let is_head_next =
+            position >= oldest_of_head || self.sift_chunks(key, oldest_of_head.main, &mut sifting);
+        if is_head_next && oldest_of_head.main <= revision {
             self.sift_head(key, &mut sifting);
         }
+        sifting.done
     }
 
     /// Drops steps from the chunk on that has the position. Answers whether the head is next.
@@ -203,6 +209,8 @@ struct Sifting<'a> {
     /// The position was come across.
     has_seen: bool,
     position: Position,
+    /// The last position that was looked at.
+    done: Position,
 }
 
 impl Sifting<'_> {
@@ -214,6 +222,7 @@ impl Sifting<'_> {
         if !self.has_seen {
             return None;
         }
+        self.done = steps.newest.position;
         let mut rest = Vec::with_capacity(all.len());
         for (place, step) in all.iter().enumerate().rev() {
             let next =

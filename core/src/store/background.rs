@@ -7,6 +7,7 @@ use super::leases::Ended;
 use super::open::RootState;
 use super::shrink::Shrink;
 use super::status::StepTimes;
+use super::thinning::Thinner;
 use super::{Options, Store};
 use crate::compaction::{Auto, Job, Limits, Parts};
 use crate::error::{Error, Result};
@@ -41,6 +42,7 @@ pub(super) struct Background {
     checkpoint: Option<Running>,
     pub(super) shrink: Shrink,
     pub(super) auto: Auto,
+    pub(super) thinner: Thinner,
     /// A compaction met damage: it is not tried again until the store is opened anew.
     stalled: Option<Error>,
     pub(super) steps: StepTimes,
@@ -101,6 +103,7 @@ impl<S: Storage> Store<S> {
             || self.is_shrinking()
             || self.wants_shrink()
             || !self.background.auto.is_off()
+            || self.options.thinning.is_some()
     }
 
     fn run_until<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
@@ -121,7 +124,7 @@ impl<S: Storage> Store<S> {
         let now = deadline.now();
         let leases = self.lease_step(now)?;
         let progress = self.watchers.look(now).map_or(Next::Idle, Next::At);
-        let pins = self.pin_step(deadline)?;
+        let pins = self.pin_step(deadline)?.earlier(self.thinning_step(deadline)?);
         let times = leases.earlier(progress).earlier(pins).earlier(self.compact_if_due(now)?);
         let flush = self.flush_if_due(now)?.earlier(times);
         if self.background.checkpoint.is_some() {

@@ -27,6 +27,7 @@ mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
+mod thinning;
 mod txn;
 mod txn_types;
 mod watch;
