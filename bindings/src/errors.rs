@@ -44,6 +44,7 @@ fn set(error: &JsValue, field: &str, value: &JsValue) {
 pub(crate) fn translated(error: Error) -> JsValue {
     let translation = coded(error.code(), &error.to_string());
     let number = |field: &str, value: u64| set(&translation, field, &(value as f64).into());
+    let text = |field: &str, value: &str| set(&translation, field, &value.into());
     match &error {
         Error::Compacted { requested, compacted } => {
             number("requested", requested.get());
@@ -54,7 +55,9 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("current", current.get());
         }
         Error::TimeUnknown { millis } => number("time", *millis),
-        Error::KeyTooLarge { bytes, limit } | Error::ValueTooLarge { bytes, limit } => {
+        Error::KeyTooLarge { bytes, limit }
+        | Error::ValueTooLarge { bytes, limit }
+        | Error::PinNameTooLong { bytes, limit } => {
             number("bytes", *bytes as u64);
             number("limit", *limit as u64);
         }
@@ -74,6 +77,13 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("used", *used);
             number("needed", *needed);
             number("quota", *quota);
+        }
+        Error::PinNameReserved { name } | Error::PinNotFound { name } => text("pin", name),
+        Error::HoldExceeded { watcher, bound, limit, behind } => {
+            number("watcher", *watcher);
+            text("bound", &bound.to_string());
+            number("limit", *limit);
+            number("behind", *behind);
         }
         Error::WatchNotFound { watcher } => number("watcher", *watcher),
         _ => set_of_the_store(&translation, &error),

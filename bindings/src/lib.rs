@@ -22,6 +22,7 @@ mod leases;
 mod maintenance;
 mod objects;
 mod past;
+mod pins;
 mod random;
 mod reads;
 mod salvage;

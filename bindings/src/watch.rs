@@ -1,6 +1,6 @@
 //! Watchers, as JavaScript knows them: by their numbers.
 
-use palimpsest_kv::Watched;
+use palimpsest_kv::{Hold, Watched};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
@@ -21,6 +21,28 @@ struct WatchOptions {
     deletes: Option<bool>,
     progress: Option<f64>,
     fragment_bytes: Option<f64>,
+    hold: Option<HoldObject>,
+}
+
+/// How far a watcher may be behind while compaction waits for it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HoldObject {
+    revisions: Option<f64>,
+    bytes: Option<f64>,
+}
+
+impl HoldObject {
+    fn hold(self) -> JsResult<Hold> {
+        let hold = match self.revisions {
+            Some(most) => Hold::revisions(exact(most)?),
+            None => Hold::default(),
+        };
+        Ok(match self.bytes {
+            Some(most) => hold.and_bytes(exact(most)?),
+            None => hold,
+        })
+    }
 }
 
 /// What there is to tell; the events are packed as `entries` says.
@@ -62,9 +84,13 @@ impl Engine {
         let options: WatchOptions = from_js(options)?;
         let from = revision(options.from.unwrap_or_default())?;
         let progress = options.progress.map(|millis| as_duration("progress", millis)).transpose()?;
+        let hold = options.hold.map(HoldObject::hold).transpose()?;
         let keys = selection(keys)?;
         let mut store = self.write()?;
         let mut request = store.watch(keys);
+        if let Some(hold) = hold {
+            request = request.hold(hold);
+        }
         if let Some(from) = from {
             request = request.from(from);
         }

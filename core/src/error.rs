@@ -41,6 +41,24 @@ impl fmt::Display for PageKind {
     }
 }
 
+/// What a watcher that compaction waits for may be behind by; see [`Hold`](crate::Hold).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldBound {
+    /// Revisions.
+    Revisions,
+    /// Bytes of keys and values.
+    Bytes,
+}
+
+impl fmt::Display for HoldBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Revisions => "revisions",
+            Self::Bytes => "bytes",
+        })
+    }
+}
+
 /// Everything that can go wrong, with the values that a caller needs to react.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -116,6 +134,25 @@ pub enum Error {
         /// The longest time allowed, in seconds.
         limit: u64,
     },
+    /// A pin's name was empty; names have at least one byte.
+    EmptyPinName,
+    /// A pin's name is longer than [`MAX_PIN_NAME_BYTES`](crate::limits::MAX_PIN_NAME_BYTES).
+    PinNameTooLong {
+        /// The name's length in bytes.
+        bytes: usize,
+        /// The longest name allowed, in bytes.
+        limit: usize,
+    },
+    /// A pin's name begins with `$`: such names are for the pins that the store sets itself.
+    PinNameReserved {
+        /// The name.
+        name: String,
+    },
+    /// There is no pin of that name, or no more.
+    PinNotFound {
+        /// The name.
+        name: String,
+    },
     /// The write would need more space than [`Options::quota_bytes`](crate::Options::quota_bytes) allows.
     NoSpace {
         /// Bytes of the pages in use.
@@ -129,6 +166,17 @@ pub enum Error {
     WatchNotFound {
         /// The watcher's number.
         watcher: u64,
+    },
+    /// Compaction has waited for a watcher as long as its [`Hold`](crate::Hold) says; it will be told nothing more.
+    HoldExceeded {
+        /// The watcher's number.
+        watcher: u64,
+        /// Which bound it has passed.
+        bound: HoldBound,
+        /// The bound.
+        limit: u64,
+        /// How far it was behind.
+        behind: u64,
     },
     /// An interval of keys that is to be watched holds none: its end is not after its start.
     EmptyInterval,
@@ -217,8 +265,13 @@ impl Error {
             Self::LeaseNotFound { .. } => "LEASE_NOT_FOUND",
             Self::LeaseExists { .. } => "LEASE_EXISTS",
             Self::LeaseTtlTooLarge { .. } => "LEASE_TTL_TOO_LARGE",
+            Self::EmptyPinName => "EMPTY_PIN_NAME",
+            Self::PinNameTooLong { .. } => "PIN_NAME_TOO_LONG",
+            Self::PinNameReserved { .. } => "PIN_NAME_RESERVED",
+            Self::PinNotFound { .. } => "PIN_NOT_FOUND",
             Self::NoSpace { .. } => "NO_SPACE",
             Self::WatchNotFound { .. } => "WATCH_NOT_FOUND",
+            Self::HoldExceeded { .. } => "HOLD_EXCEEDED",
             Self::EmptyInterval => "EMPTY_INTERVAL",
             Self::InvalidOption { .. } => "INVALID_ARGUMENT",
             Self::NotAStore { .. } => "NOT_A_STORE",
@@ -277,15 +330,34 @@ impl fmt::Display for Error {
                  kept free for deleting and compacting; do either, and space comes back"
             ),
             Self::WatchNotFound { watcher } => write!(f, "there is no watcher {watcher}"),
+            Self::HoldExceeded { watcher, bound, limit, behind } => write!(
+                f,
+                "the watcher {watcher} was {behind} {bound} behind, and compaction waits for {limit} at most"
+            ),
             Self::EmptyInterval => {
                 f.write_str("the interval to watch holds no key: it ends where it starts or before")
             }
-            other => other.describe_store(f),
+            other => other.describe_pin(f),
         }
     }
 }
 
 impl Error {
+    /// In words, what is wrong with a call about a pin.
+    fn describe_pin(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyPinName => f.write_str("a pin's name must have at least one byte"),
+            Self::PinNameTooLong { bytes, limit } => {
+                write!(f, "a pin's name of {bytes} bytes is over the limit of {limit} bytes")
+            }
+            Self::PinNameReserved { name } => {
+                write!(f, "the name {name:?} begins with \"$\", as those of the store's own pins do")
+            }
+            Self::PinNotFound { name } => write!(f, "there is no pin {name:?}"),
+            other => other.describe_store(f),
+        }
+    }
+
     /// In words, what is wrong with the store or its storage and not with a call.
     fn describe_store(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -255,11 +255,6 @@ impl Leases {
         self.has_changed |= !self.ends.is_empty();
     }
 
-    /// Has the next checkpoint write the leases anew.
-    pub(crate) fn write_anew(&mut self) {
-        self.has_changed |= !self.leases.is_empty();
-    }
-
     /// What a checkpoint remembers of all leases.
     pub(crate) fn keep(&mut self) -> Vec<Kept> {
         self.has_changed = false;

@@ -100,6 +100,7 @@ mod keys;
 mod lease;
 pub mod limits;
 mod pager;
+mod pin;
 mod records;
 mod revision;
 #[cfg_attr(feature = "sabotage", doc(hidden))]
@@ -112,8 +113,8 @@ mod sync;
 mod times;
 mod watch;
 
-pub use compaction::AutoCompaction;
-pub use error::{Error, PageKind, Result};
+pub use compaction::{AutoCompaction, Thinning};
+pub use error::{Error, HoldBound, PageKind, Result};
 #[cfg(feature = "exchange")]
 pub use exchange::{EtcdImport, EtcdImported, Export, HashCheck, Import, import_etcd};
 pub use keys::Keys;
@@ -124,4 +125,4 @@ pub use salvage::{Damage, Examined, Lost, Salvaged, Sound, examine, salvage};
 pub use scheduler::SystemClock;
 pub use scheduler::{Budget, Clock, Next, Time, WallTime};
 pub use store::*;
-pub use watch::EventKind;
+pub use watch::{EventKind, Hold};

@@ -33,6 +33,8 @@ pub const DEFAULT_FLUSH_INTERVAL_MICROS: u64 = 100_000;
 pub const MIN_LEASE_SECONDS: u64 = 2;
 /// The longest life of a lease, in seconds, as in etcd (`server/lease/lessor.go`).
 pub const MAX_LEASE_SECONDS: u64 = 9_000_000_000;
+/// The longest name of a pin, in bytes.
+pub const MAX_PIN_NAME_BYTES: usize = 255;
 /// Events after which a watcher's batch ends, at the end of a revision, as in etcd (`server/storage/mvcc/watcher_group.go`).
 pub const WATCH_BATCH_EVENTS: usize = 1000;
 /// Bytes of keys and values after which a watcher's batch ends, at the end of a revision: etcd's limit of a request.
@@ -54,6 +56,8 @@ pub const FORMAT_VERSION: u32 = 1;
 /// Damaged pages, and lost records or stretches of them, that a report lists one by one.
 pub const MAX_LISTED: usize = 1000;
 
+/// Dead records that are worth a look while a watcher holds others, in records.
+pub(crate) const SWEEP_LEAST_RECORDS: usize = 1024;
 /// Changes that a watcher's list holds. One that falls further behind reads on from the records instead.
 pub(crate) const MAX_WATCH_LIST: usize = 256;
 /// Records that are looked at for one watcher at once.
@@ -84,4 +88,5 @@ const _: () = assert!(DEFAULT_MAX_KEY_BYTES <= MAX_KEY_BYTES && DEFAULT_MAX_VALU
 const _: () = assert!(MAX_KEY_BYTES + MAX_VALUE_BYTES < u32::MAX as usize, "lengths are stored in 32 bits");
 const _: () =
     assert!(MIN_LEASE_SECONDS >= 1 && MAX_LEASE_SECONDS < u64::MAX / 1_000_000, "times are microseconds");
+const _: () = assert!(MAX_PIN_NAME_BYTES < MIN_PAGE_BYTES / 2, "a pin's record fits the smallest leaf");
 const _: () = assert!(CHECKPOINT_SUPERSEDED_PAGES <= CHECKPOINT_LOG_PAGES);

@@ -102,6 +102,14 @@ mod switch {
         RangeGoesOnAfterError,
         /// A key's history shows what compaction was asked to remove and has not removed yet.
         DeadShown,
+        /// A pin does not hold what was visible at its revision for the last time.
+        PinEndsEarly,
+        /// What a pin held stays when the pin is gone.
+        UnpinnedForgotten,
+        /// A tombstone is removed though a pin holds an older record of its key.
+        TombstoneBeforeElder,
+        /// Checkpoints do not remember the pins.
+        PinsNotCheckpointed,
         /// Background work changes the hash of a history.
         DeadHashed,
         /// A lease's keys are deleted in one commit, and the lease is revoked in the next.
@@ -130,6 +138,8 @@ mod switch {
         WatcherLossHidden,
         /// What compaction has removed before a change is told as if there had been nothing.
         PreviousMissing,
+        /// Compaction does not wait for watchers that hold.
+        HoldIgnored,
         /// Batches end within a revision.
         RevisionTornApart,
         /// Puts in a transaction within another one count for nothing.

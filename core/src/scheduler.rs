@@ -161,6 +161,7 @@ impl<'a, C: Clock> Deadline<'a, C> {
         self.clock.now()
     }
 
+    /// What the calendar says.
     pub(crate) fn wall(&self) -> Option<WallTime> {
         self.clock.wall()
     }

@@ -88,6 +88,7 @@ fn thinned(samples: &[Sample]) -> Vec<Sample> {
 }
 
 impl Times {
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.old.len() + self.recent.len()
     }
@@ -200,11 +201,6 @@ impl Times {
     /// Whether anything differs from what the last checkpoint remembers.
     pub(crate) fn has_changed(&self) -> bool {
         self.has_changed
-    }
-
-    /// Has the next checkpoint write the samples anew.
-    pub(crate) fn write_anew(&mut self) {
-        self.has_changed |= self.len() > 0;
     }
 
     /// What a checkpoint remembers.

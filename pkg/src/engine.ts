@@ -55,6 +55,7 @@ export interface RawWatchOptions {
   deletes?: boolean | undefined
   progress?: number | undefined
   fragmentBytes?: number | undefined
+  hold?: { readonly revisions?: number | undefined; readonly bytes?: number | undefined } | undefined
 }
 
 /** What there is to tell a watcher: packed events; or that it is to be asked again; or nothing. */
@@ -200,6 +201,9 @@ export interface RawEngine extends RawReader {
   lease(id: number): { id: number; ttl: number; remaining: number; keys: number } | undefined
   leaseKeys(id: number): Uint8Array[]
   leases(): Float64Array
+  pin(name: string, revision: number, expires: number | undefined): number
+  unpin(name: string): void
+  pins(): { name: string; revision: number; expires: number | undefined; heldRecords: number }[]
   watch(keys: Uint8Array, options: RawWatchOptions): number
   poll(watcher: number): RawWatched
   readyWatchers(): Float64Array

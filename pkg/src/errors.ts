@@ -10,7 +10,9 @@
  * | `DUPLICATE_KEY` | a transaction would change one key twice: see `key` |
  * | `EMPTY_INTERVAL` | an interval to be watched ends where it starts, or before |
  * | `EMPTY_KEY` | a key has no bytes |
+ * | `EMPTY_PIN_NAME` | a pin's name has no bytes |
  * | `FUTURE_REVISION` | the revision asked for is not written yet: see `requested` and `current` |
+ * | `HOLD_EXCEEDED` | compaction has waited for a watch as long as its `hold` says: see `bound`, `limit` and `behind` |
  * | `INVALID_ARGUMENT` | an argument or option is not what it must be; the message holds the value |
  * | `INVALID_SOURCE` | what is to be imported is damaged, cut off or something else: see `offset` and `what` |
  * | `INVALID_VALUE` | a stored value can't be decoded by the codec it was read with; see `revision` if it is the answer of a write, which was made |
@@ -23,6 +25,9 @@
  * | `NEWER_FORMAT` | the store was written by a newer build: see `found` and `supported` |
  * | `NOT_A_STORE` | the file or folder is no store |
  * | `NO_SPACE` | a write may need more than the quota allows: see `used`, `needed` and `quota` |
+ * | `PIN_NAME_RESERVED` | a pin's name begins with `$`: see `pin` |
+ * | `PIN_NAME_TOO_LONG` | over the limit: see `bytes` and `limit` |
+ * | `PIN_NOT_FOUND` | there is no such pin, or no more: see `pin` |
  * | `POISONED` | the engine broke down earlier and can't be used any more in this process |
  * | `REVISIONS_EXHAUSTED` | the store has used up its 2^53 - 1 revisions |
  * | `STORAGE` | the storage failed or is full: see `operation` and `reason` |
@@ -40,7 +45,9 @@ export type ErrorCode =
   | 'DUPLICATE_KEY'
   | 'EMPTY_INTERVAL'
   | 'EMPTY_KEY'
+  | 'EMPTY_PIN_NAME'
   | 'FUTURE_REVISION'
+  | 'HOLD_EXCEEDED'
   | 'INVALID_ARGUMENT'
   | 'INVALID_SOURCE'
   | 'INVALID_VALUE'
@@ -53,6 +60,9 @@ export type ErrorCode =
   | 'NEWER_FORMAT'
   | 'NOT_A_STORE'
   | 'NO_SPACE'
+  | 'PIN_NAME_RESERVED'
+  | 'PIN_NAME_TOO_LONG'
+  | 'PIN_NOT_FOUND'
   | 'POISONED'
   | 'REVISIONS_EXHAUSTED'
   | 'STORAGE'
@@ -93,6 +103,12 @@ export interface ErrorFields {
   readonly quota?: number
   /** The number of the watcher. */
   readonly watcher?: number
+  /** The name of the pin. */
+  readonly pin?: string
+  /** What was over its bound: `'revisions'` or `'bytes'`. */
+  readonly bound?: string
+  /** How far a watch was behind. */
+  readonly behind?: number
   /** The store's revision after a write that was made though its answer can't be given. */
   readonly revision?: number
   /** The name of the option or argument. */
@@ -137,6 +153,9 @@ export class PalimpsestError extends Error implements ErrorFields {
   declare readonly needed?: number
   declare readonly quota?: number
   declare readonly watcher?: number
+  declare readonly pin?: string
+  declare readonly bound?: string
+  declare readonly behind?: number
   declare readonly revision?: number
   declare readonly option?: string
   declare readonly reason?: string

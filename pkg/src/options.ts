@@ -62,8 +62,22 @@ function isSort(value: unknown): string | undefined {
   return by === undefined ? 'an object that says what to sort by, as { by: ... }' : undefined
 }
 
+function isMoment(value: unknown): string | undefined {
+  const millis = value instanceof Date ? value.getTime() : value
+  return isWhole(millis, 0, Number.MAX_SAFE_INTEGER) ? undefined : 'a Date, or milliseconds since 1970'
+}
+
+function isHold(value: unknown): string | undefined {
+  checkOptions(value, holdRules)
+  const { revisions, bytes } = value as { revisions?: unknown; bytes?: unknown }
+  const isBounded = revisions !== undefined || bytes !== undefined
+  return isBounded ? undefined : 'an object with a bound, as { revisions: number } or { bytes: number }'
+}
+
 type RuleName =
   | 'size'
+  | 'moment'
+  | 'hold'
   | 'revision'
   | 'number'
   | 'flag'
@@ -86,6 +100,8 @@ export const rules: Readonly<Record<RuleName, Rule>> = {
   revision: whole(0, Number.MAX_SAFE_INTEGER),
   number: whole(1, Number.MAX_SAFE_INTEGER),
   flag: isFlag,
+  moment: isMoment,
+  hold: isHold,
   interval: isInterval,
   sort: isSort,
   time: isTime,
@@ -104,6 +120,8 @@ const sortRules: Rules = {
   by: oneOf('key', 'version', 'createRevision', 'modRevision', 'value'),
   order: oneOf('ascending', 'descending'),
 }
+
+const holdRules: Rules = { revisions: rules.revision, bytes: rules.revision }
 
 /** The options that say which entries are read, and how, wherever they are read. */
 export const readRules: Rules = {
@@ -164,6 +182,17 @@ export function checkLease(id: unknown): number {
   throw invalid(
     `a lease's number must be a whole number from 1 to ${Number.MAX_SAFE_INTEGER}, not ${show(id)}`,
   )
+}
+
+/** Checks the name of a pin. What is too long, or the engine's own, is left to the engine to say. */
+export function checkPinName(name: unknown): string {
+  if (typeof name === 'string' && !/\p{Surrogate}/u.test(name)) return name
+  throw invalid(`a pin's name must be a text, not ${show(name)}`)
+}
+
+/** A moment that was checked, in milliseconds since 1970. */
+export function checkMoment(moment: number | Date): number {
+  return typeof moment === 'number' ? moment : moment.getTime()
 }
 
 /** Checks a duration that is an argument of its own; one that is too long is left to the engine to say. */

@@ -30,6 +30,7 @@ import {
   codecsOf,
   rules,
 } from './options.js'
+import { type PinSource, Pins } from './pins.js'
 import { EngineReader } from './reader.js'
 import { snapshotOf } from './snapshot.js'
 import { EngineTxn } from './txn.js'
@@ -48,6 +49,7 @@ const watchRules = {
   deletes: rules.flag,
   progress: rules.interval,
   fragmentBytes: rules.number,
+  hold: rules.hold,
   signal: rules.signal,
   values: rules.values,
   keys: rules.keys,
@@ -79,6 +81,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   readonly #exchange: Exchange
   readonly #commits: Commits
   readonly #leases: Leases
+  readonly #pins: Pins
   readonly #watches: Watches
   readonly #parts: StoreParts<V, K>
   /** Whether nothing of it outlives the program: then there is nothing to wait for. */
@@ -96,14 +99,15 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.#commits = new Commits(parts.instance, parts.engine, this.background)
     this.storage = parts.storage
     this.#isVolatile = parts.storage.kind === 'memory'
-    this.#leases = new Leases({
+    const source: PinSource = {
       engine: parts.engine,
-      keys: parts.codecs.keys,
       reading: call => this.guarded(call),
       changing: call => this.#changing(call),
       acknowledged: (answer, options) =>
         this.#isStrict(options) ? this.#commits.whenDurable(answer) : this.#atOnce(answer),
-    })
+    }
+    this.#leases = new Leases({ ...source, keys: parts.codecs.keys })
+    this.#pins = new Pins(source)
     this.background.observe(error => this.#observe(error))
     this.#watches = new Watches(parts.instance, parts.engine, this.background)
     // Opening may have found work, such as a compaction to resume.
@@ -221,6 +225,18 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
 
   leases(): Promise<number[]> {
     return this.#leases.all()
+  }
+
+  pin(name: string, revision = 0, options?: t.PinOptions): Promise<t.Pinned> {
+    return this.#pins.pin(name, revision, options)
+  }
+
+  unpin(name: string, options?: t.WriteOptions): Promise<void> {
+    return this.#pins.unpin(name, options)
+  }
+
+  pins(): Promise<t.Pin[]> {
+    return this.#pins.all()
   }
 
   snapshot(options?: t.SnapshotOptions): t.Snapshot<V, K> {

@@ -22,6 +22,11 @@ export interface WatchOptions<V extends ValueCodec = ValueCodec, K extends KeyCo
   readonly progress?: number | undefined
   /** Lets a batch end within a revision, after about so many bytes of keys and values. Without it a revision is never torn apart. */
   readonly fragmentBytes?: number | undefined
+  /**
+   * Has compaction keep what this watch was not told of, of all keys, while it is at most so many revisions, or bytes of keys and values,
+   * behind. Beyond that it rejects with `HOLD_EXCEEDED`, and compaction goes on.
+   */
+  readonly hold?: { readonly revisions?: number | undefined; readonly bytes?: number | undefined } | undefined
   /** Ends the watch, and rejects what waits, with the signal's reason. */
   readonly signal?: AbortSignalLike | undefined
   /** How values are decoded. */
@@ -92,7 +97,7 @@ export interface WatchBatch<V extends ValueCodec = 'utf8', K extends KeyCodec = 
  * A watch of some keys: batches of what happens to them, for `for await`.
  *
  * It begins when it is made. Nothing is read for it before the next batch is asked for; if that takes long, it reads on from the
- * store's history, and rejects with `COMPACTED` if that is no longer there: then read the keys anew, and watch from the revision after
+ * store's history, and rejects with `COMPACTED` if that is no longer there, unless `hold` keeps it: then read the keys anew, and watch from the revision after
  * that. `break` and `return` end it, as do its signal and the end of its store, which rejects with `CLOSED`.
  *
  * It does not keep a program alive that has nothing else to do.

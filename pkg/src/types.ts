@@ -13,6 +13,7 @@ import type {
 } from './types-base.js'
 import type { Export, ExportOptions } from './types-copies.js'
 import type { DryRun, DryRunOptions } from './types-past.js'
+import type { Pin, Pinned, PinOptions } from './types-pin.js'
 import type { Reader } from './types-read.js'
 import type { CompareKeys, Txn } from './types-txn.js'
 import type { Watch, WatchOptions } from './types-watch.js'
@@ -34,6 +35,7 @@ export type * from './storage.js'
 export type * from './types-base.js'
 export type * from './types-copies.js'
 export type * from './types-past.js'
+export type * from './types-pin.js'
 export type * from './types-read.js'
 export type * from './types-txn.js'
 export type * from './types-watch.js'
@@ -55,7 +57,7 @@ export interface CompactionProgress {
   readonly revision: number
   /** Records removed so far. */
   readonly removed: number
-  /** Records there were to remove when it began. */
+  /** Records there are to remove, and were: fewer than at the beginning if some are held. */
   readonly total: number
   /** Pages freed so far, less those filled anew. */
   readonly pagesFreed: number
@@ -105,7 +107,7 @@ export interface Status {
   readonly keys: number
   /** Records stored: versions and tombstones. */
   readonly records: number
-  /** Records that a newer one has replaced and that are not yet removed. */
+  /** Records that a newer one has replaced and that are not yet removed, those that pins hold among them. */
   readonly deadRecords: number
   /** Bytes in a page. */
   readonly pageBytes: number
@@ -119,8 +121,12 @@ export interface Status {
   readonly isOutOfSpace: boolean
   /** Whether the storage is being made shorter, or is to be. */
   readonly isShrinking: boolean
+  /** Whether background work has dead records to remove: for a compaction, or because what held them is gone. */
+  readonly isCompacting: boolean
   /** Leases that have not ended. */
   readonly leases: number
+  /** Pins; `pins()` tells what each holds. */
+  readonly pins: number
   /** Watches that have not ended. */
   readonly watchers: number
   /** Pages that the next write may use. */
@@ -283,6 +289,22 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   leaseKeys<L extends KeyCodec = K>(id: number, options?: LeaseKeysOptions<L>): Promise<KeyTypes[L][]>
   /** The numbers of all leases, in order. */
   leases(): Promise<number[]>
+  /**
+   * Pins a revision under a name; without one, or with 0, the newest: it can be read exactly as it was, whatever is compacted around it,
+   * until the pin is removed or ends. A name that pins another revision already lets go of that one. Pins outlive the program.
+   *
+   * @example
+   * ```ts
+   * const { revision } = await db.pin('monday', 0, { expires: Date.now() + 7 * 24 * 3_600_000 })
+   * await db.compact(db.revision)
+   * const then = await db.get('price', { revision })
+   * ```
+   */
+  pin(name: string, revision?: number, options?: PinOptions): Promise<Pinned>
+  /** Removes a pin. What only it held is removed in the background, without a compaction being asked for. */
+  unpin(name: string, options?: WriteOptions): Promise<void>
+  /** All pins, in the order of their names. */
+  pins(): Promise<Pin[]>
   /** The store as it is now, or as it was at a revision. */
   snapshot(options?: SnapshotOptions): Snapshot<V, K>
   /**

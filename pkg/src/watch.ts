@@ -45,7 +45,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
   #failure: { readonly error: unknown } | undefined
 
   constructor(watches: Watches, { keys, options, codecs, revision }: WatchPlan<V, K>) {
-    const { from = 0, previous, puts, deletes, progress, fragmentBytes, signal } = options
+    const { from = 0, previous, puts, deletes, progress, fragmentBytes, hold, signal } = options
     this.#watches = watches
     this.#codecs = codecsOf<V, K>(options, codecs)
     this.#signal = signal
@@ -63,6 +63,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
         deletes,
         progress,
         fragmentBytes,
+        hold,
       })
     } catch (error) {
       // What is wrong with the call is said at once. How far the store is compacted the caller could not know.

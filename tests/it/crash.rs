@@ -79,6 +79,32 @@ const SHRINKING: [Step; 12] = [
     |store| store.put("last", "one").map(drop),
 ];
 
+/// Pins that are set, moved and removed around compactions, and what they held is removed after them.
+const PINNING: [Step; 14] = [
+    |store| {
+        (0..8).try_for_each(|number| relaxed(store).put(format!("key{number}"), vec![b'k'; 60]).map(drop))
+    },
+    |store| store.put("long", vec![b'l'; 900]).map(drop),
+    |store| store.pin("early", 0).map(drop),
+    |store| {
+        (0..8).try_for_each(|number| relaxed(store).put(format!("key{number}"), vec![b'K'; 60]).map(drop))
+    },
+    |store| store.delete(Keys::interval("key5", "m")).map(drop),
+    |store| store.pin("late", 0).map(drop),
+    |store| store.put("key6", "again").map(drop),
+    |store| store.put("key0", "once more").map(drop),
+    |store| store.compact(store.revision()).map(drop),
+    |store| try_run_until_idle(store, &SimClock::ticking(1), Budget::millis(2)).map(drop),
+    |store| store.unpin("early"),
+    |store| try_run_until_idle(store, &SimClock::ticking(1), Budget::millis(2)).map(drop),
+    |store| store.pin("late", 0).map(drop),
+    |store| {
+        try_run_until_idle(store, &SimClock::ticking(1), Budget::millis(2))?;
+        assert_eq!(store.status()?.dead_records, 0, "nothing holds what is dead");
+        store.put("last", "one").map(drop)
+    },
+];
+
 fn relaxed(store: &mut Store<FaultyStorage>) -> palimpsest_kv::Writer<'_, FaultyStorage> {
     store.with_durability(Durability::Relaxed)
 }
@@ -117,7 +143,8 @@ fn check(image: &FaultyStorage, (durable, expected): (Revision, &[Vec<Found>]), 
     let back = store.revision();
     assert!(back >= durable, "{what}: {back} came back, and {durable} was durable");
     let oldest = store.compacted().unwrap_or(Revision::FIRST).max(Revision::FIRST);
-    for revision in oldest.get()..=back.get() {
+    let pinned = store.pins().into_iter().map(|pin| pin.revision.get());
+    for revision in pinned.chain(oldest.get()..=back.get()) {
         let seen = contents(&store, Revision::new(revision));
         assert_eq!(Some(&seen), expected.get(revision as usize), "{what}: revision {revision} of {back}");
     }
@@ -167,4 +194,9 @@ fn power_that_goes_at_any_change_loses_no_durable_transaction() {
 #[test]
 fn power_that_goes_while_the_storage_gets_shorter_loses_nothing() {
     cut_everywhere(&SHRINKING);
+}
+
+#[test]
+fn power_that_goes_while_revisions_are_pinned_and_let_go_loses_nothing_of_them() {
+    cut_everywhere(&PINNING);
 }

@@ -25,6 +25,8 @@ mod golden;
 #[cfg(test)]
 mod hash;
 #[cfg(test)]
+mod holds;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod known_bugs;
@@ -35,6 +37,8 @@ mod model;
 #[cfg(test)]
 mod openers;
 #[cfg(test)]
+mod pins;
+#[cfg(test)]
 mod quota;
 #[cfg(test)]
 mod salvage;
@@ -42,6 +46,8 @@ mod salvage;
 mod semantics;
 #[cfg(test)]
 mod shrink;
+#[cfg(test)]
+mod thinning;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

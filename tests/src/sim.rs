@@ -14,6 +14,7 @@ pub const CALENDAR_START: u64 = 1_700_000_000_000;
 pub struct SimClock {
     now: Cell<u64>,
     calendar: Cell<u64>,
+    has_calendar: bool,
     micros_per_look: u64,
     looks: Cell<u64>,
 }
@@ -25,9 +26,16 @@ impl SimClock {
         Self {
             now: Cell::new(0),
             calendar: Cell::new(CALENDAR_START),
+            has_calendar: true,
             micros_per_look: micros,
             looks: Cell::new(0),
         }
+    }
+
+    /// The same without a calendar: nothing ends by it.
+    #[must_use]
+    pub fn without_calendar(self) -> Self {
+        Self { has_calendar: false, ..self }
     }
 
     /// Lets time pass until `time`, if that is later.
@@ -79,18 +87,21 @@ impl Clock for SimClock {
     }
 
     fn wall(&self) -> Option<WallTime> {
-        Some(self.calendar())
+        self.has_calendar.then(|| self.calendar())
     }
 }
 
-/// Whether a store that wants to be called again later only waits for leases to end, or to tell watchers how far it is.
+/// Whether a store that wants to be called again later only waits for leases or pins to end, or to tell watchers how far it is.
 ///
 /// # Errors
 /// Those of [`Store::status`].
 pub fn is_at_rest<S: Storage>(store: &Store<S>) -> palimpsest_kv::Result<bool> {
     let status = store.status()?;
-    let waits = status.leases + status.watchers > 0;
-    Ok(waits && status.finished == status.scheduled && status.durable_revision == status.revision)
+    let waits = status.leases + status.watchers + status.pins > 0;
+    Ok(waits
+        && !status.is_compacting
+        && status.finished == status.scheduled
+        && status.durable_revision == status.revision)
 }
 
 /// Calls [`Store::run`] as a host would until the store has nothing to do, and tells how often that was.

@@ -78,11 +78,16 @@ impl DeadList {
         self.deaths.count_until(revision)
     }
 
+    /// Whether compaction to `revision` removes anything. O(1).
+    pub(crate) fn has_dead_by(&self, revision: u64) -> bool {
+        self.by_death.first().is_some_and(|(death, _)| *death <= revision)
+    }
+
     /// Takes the records out that died at or before `revision`, those of the lowest bucket that has any, in order of their
     /// positions; `None` if there are none.
     ///
     /// Costs the decoding of one bucket, and looking at the deaths of those buckets that have something dead.
-    pub(crate) fn take_bucket(&mut self, revision: u64) -> Option<Vec<Position>> {
+    pub(crate) fn take_bucket(&mut self, revision: u64) -> Option<Vec<Dead>> {
         let last = (revision, Position::new(u64::MAX, u32::MAX));
         let start = self.by_death.range(..=last).map(|&(_, start)| start).min()?;
         let bucket = self.buckets.remove(&start)?;
@@ -90,13 +95,15 @@ impl DeadList {
         let (mut taken, mut left) = (Vec::with_capacity(bucket.count), Vec::new());
         for entry in bucket.iter() {
             if entry.death <= revision {
-                taken.push(entry.position);
+                taken.push(entry);
                 self.deaths.remove(entry.death);
             } else {
                 left.push(entry);
             }
         }
-        taken.sort_unstable_by_key(|position| u128::from(position.main) << 32 | u128::from(position.sub));
+        taken.sort_unstable_by_key(|Dead { position: Position { main, sub }, .. }| {
+            u128::from(*main) << 32 | u128::from(*sub)
+        });
         if !left.is_empty() {
             self.add_bucket(start, Bucket::of(&left));
         }
@@ -109,12 +116,11 @@ impl DeadList {
         &self,
         start: Position,
         (after, until): (u64, u64),
-    ) -> Option<(Vec<Position>, Option<Position>)> {
+    ) -> Option<(Vec<Dead>, Option<Position>)> {
         let mut buckets = self.buckets.range(start..);
         let (_, bucket) = buckets.find(|(_, bucket)| bucket.first_death <= until)?;
         let is_asked_for = |entry: &Dead| entry.death > after && entry.death <= until;
-        let mut found: Vec<Position> =
-            bucket.iter().filter(is_asked_for).map(|entry| entry.position).collect();
+        let mut found: Vec<Dead> = bucket.iter().filter(is_asked_for).collect();
         found.sort_unstable();
         Some((found, buckets.next().map(|(start, _)| *start)))
     }
@@ -361,14 +367,14 @@ mod tests {
     #[test]
     fn a_compaction_takes_what_died_by_its_revision() {
         let mut list = list_of(&[(2, 0, 5), (3, 1, 4), (3, 0, 9), (1 << 40, 7, 1 << 41), (4, 0, 6)]);
+        let entry = |main, sub, death| Dead { position: Position::new(main, sub), death };
         let counts = [3, 4, 5, 6, 9, u64::MAX].map(|revision| list.count_dead_by(revision));
         assert_eq!(counts, [0, 1, 2, 3, 4, 5]);
         assert_eq!(list.take_bucket(3), None);
-        assert_eq!(list.take_bucket(5), Some(alloc::vec![Position::new(2, 0), Position::new(3, 1)]));
+        assert_eq!(list.take_bucket(5), Some(alloc::vec![entry(2, 0, 5), entry(3, 1, 4)]));
         assert_eq!(list.take_bucket(5), None);
         list.check().unwrap();
         let left: Vec<Dead> = list.iter().collect();
-        let entry = |main, sub, death| Dead { position: Position::new(main, sub), death };
         assert_eq!(left, [entry(3, 0, 9), entry(1 << 40, 7, 1 << 41), entry(4, 0, 6)]);
         assert_eq!(list.len(), 3);
     }
@@ -385,7 +391,7 @@ mod tests {
         while let Some(taken) = list.take_bucket(revision) {
             assert!(!taken.is_empty() && taken.len() <= BUCKET_ENTRIES, "{} taken at once", taken.len());
             list.check().unwrap();
-            all.extend(taken);
+            all.extend(taken.into_iter().map(|dead| dead.position));
         }
         all
     }

@@ -1,6 +1,6 @@
 //! The job that one compaction is: a bucket of dead records at a time, a leaf at a time, as far as the chunk's limits allow.
 //!
-//! 1. Take from the list of the dead a bucket of neighbouring records that died by the compaction's revision.
+//! 1. Take a bucket of neighbouring records that died by the compaction's revision, and file those among them that a pin sees.
 //! 2. For each leaf that holds some of them: forget them in the index, and copy the others to a new leaf.
 //! 3. When the chunk's limits are reached, enter the new leaves into the tree in place of the old ones.
 //!
@@ -8,10 +8,11 @@
 //! scheduled revision, which is durable, says that it must go.
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 
-use super::dead::DeadList;
+use super::filing::Filing;
 use super::parts::Parts;
-use super::rewrite::Rewrite;
+use super::rewrite::{Rewrite, Rule};
 use crate::error::Result;
 use crate::pager::Progress;
 use crate::revision::Position;
@@ -27,10 +28,15 @@ pub(crate) struct Limits<'a, C: Clock> {
 
 /// A compaction that is under way.
 ///
-/// Invariant: `batch` is sorted, every record of it died by `revision`, and none of it is in the list of the dead.
+/// Invariant: `batch` is sorted, every record of it died by `revision`, no pin sees it, and it is not filed.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// The revisions that were pinned when it began.
+    pins: Arc<[u64]>,
+    /// Nothing held a dead record then.
+    is_plain: bool,
     revision: u64,
+    is_sweep: bool,
     batch: VecDeque<Position>,
     removed: u64,
     total: u64,
@@ -38,20 +44,38 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// A compaction to `revision` of what is dead now.
-    pub(crate) fn new(revision: u64, dead: &DeadList) -> Self {
-        let total = dead.count_dead_by(revision) as u64;
-        Self { revision, batch: VecDeque::new(), removed: 0, total, pages_freed: 0 }
+    /// A compaction to `revision` of what is filed, while these revisions are pinned.
+    pub(crate) fn new(revision: u64, filing: &mut Filing, pins: &Arc<[u64]>) -> Self {
+        filing.begin_job(pins);
+        let total = filing.count_due(revision) as u64;
+        let is_plain = pins.is_empty() && filing.is_plain();
+        Self {
+            pins: Arc::clone(pins),
+            is_plain,
+            revision,
+            is_sweep: false,
+            batch: VecDeque::new(),
+            removed: 0,
+            total,
+            pages_freed: 0,
+        }
     }
 
-    pub(crate) fn revision(&self) -> u64 {
-        self.revision
+    /// A look at what nothing holds any more, after a compaction to `revision`.
+    pub(crate) fn sweep(revision: u64, filing: &mut Filing, pins: &Arc<[u64]>) -> Self {
+        Self { is_sweep: true, ..Self::new(revision, filing, pins) }
+    }
+
+    /// The compaction that is done when this is.
+    pub(crate) fn finishes(&self) -> Option<u64> {
+        (!self.is_sweep).then_some(self.revision)
     }
 
     pub(crate) fn removed(&self) -> u64 {
         self.removed
     }
 
+    /// How many records it has to remove: fewer when some turn out to be held.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
@@ -74,16 +98,21 @@ impl Job {
         parts: &mut Parts<'_, S>,
         limits: &Limits<'_, C>,
     ) -> Result<Progress> {
+        let revision = self.revision.min(parts.held);
         let mut left = limits.records;
         while left > 0 {
             if self.batch.is_empty() {
-                self.batch.extend(parts.dead.take_bucket(self.revision).unwrap_or_default());
+                match parts.filing.take(revision, &self.pins) {
+                    Some(taken) => self.batch.extend(taken),
+                    None => return Ok(Progress::Done),
+                }
             }
-            if self.batch.is_empty() {
-                return Ok(Progress::Done);
+            if !self.batch.is_empty() {
+                let seen = self.rewrite_some(parts, &Limits { records: left, deadline: limits.deadline })?;
+                left = left.saturating_sub(seen);
             }
-            let removed = self.rewrite_some(parts, &Limits { records: left, deadline: limits.deadline })?;
-            left = left.saturating_sub(removed);
+            let left_to_see = self.batch.len() + parts.filing.count_due(revision);
+            self.total = self.removed + left_to_see as u64;
             if limits.deadline.has_passed() {
                 break;
             }
@@ -91,17 +120,18 @@ impl Job {
         Ok(Progress::More)
     }
 
-    /// Removes records from the front of the batch within the limits, and enters the new leaves into the tree.
+    /// Removes records from the front of the batch within the limits, and enters the new leaves into the tree. Answers how many it has
+    /// looked at.
     fn rewrite_some<S: Storage, C: Clock>(
         &mut self,
         parts: &mut Parts<'_, S>,
         limits: &Limits<'_, C>,
     ) -> Result<usize> {
         self.bring_into_tree(parts)?;
-        let mut rewrite = Rewrite::new(self.revision, parts.pager.page_bytes());
+        let mut rewrite = Rewrite::new(self.rule(parts.held), parts.pager.page_bytes());
         let before = self.batch.clone();
         let mut copy = || -> Result<()> {
-            while rewrite.removed_records() < limits.records && !self.batch.is_empty() {
+            while rewrite.seen() < limits.records && !self.batch.is_empty() {
                 rewrite.next_leaf(parts, &mut self.batch)?;
                 if limits.deadline.has_passed() {
                     break;
@@ -114,10 +144,15 @@ impl Job {
             self.batch = before;
             return Err(error);
         }
-        let removed = rewrite.removed_records();
+        let (seen, removed) = (rewrite.seen(), rewrite.removed());
         self.removed += removed as u64;
         self.pages_freed += rewrite.apply(parts);
-        Ok(removed)
+        Ok(seen)
+    }
+
+    /// What it goes by, while what has died after `held` is still needed.
+    fn rule(&self, held: u64) -> Rule {
+        Rule { revision: self.revision.min(held), pins: Arc::clone(&self.pins), is_plain: self.is_plain }
     }
 
     /// The newest leaves are not in the tree yet. If the batch reaches into them, they are committed and closed first.

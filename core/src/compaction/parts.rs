@@ -1,6 +1,6 @@
 //! The parts of a store that a compaction works on.
 
-use super::dead::DeadList;
+use super::filing::Filing;
 use crate::index::Index;
 use crate::pager::Pager;
 use crate::records::Records;
@@ -10,5 +10,7 @@ pub(crate) struct Parts<'a, S> {
     pub(crate) pager: &'a mut Pager<S>,
     pub(crate) records: &'a mut Records,
     pub(crate) index: &'a mut Index,
-    pub(crate) dead: &'a mut DeadList,
+    pub(crate) filing: &'a mut Filing,
+    /// What has died after this revision is still needed, whatever compaction was asked for.
+    pub(crate) held: u64,
 }

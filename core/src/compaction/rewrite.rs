@@ -4,21 +4,40 @@
 
 use alloc::collections::VecDeque;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::parts::Parts;
+use super::tombstones::Stay;
 use crate::error::{Error, PageKind, Result};
 use crate::pager::PageId;
+use crate::pin::pin_between;
 use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, capacity, damaged, with_key};
 use crate::revision::Position;
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
+/// What a job goes by.
+pub(super) struct Rule {
+    /// What has died by this revision goes.
+    pub(super) revision: u64,
+    /// Unless one of these sees it.
+    pub(super) pins: Arc<[u64]>,
+    /// Nothing holds a dead record.
+    pub(super) is_plain: bool,
+}
+
+impl Rule {
+    fn stay(&self, main: u64, next: Option<u64>) -> Option<Stay> {
+        Stay::of(main, next, (self.revision, &self.pins))
+    }
+}
+
 /// A part of a compaction's chunk: leaves that will go, and leaves that will stand in their place.
 ///
-/// Invariants: the leaves of `old` are in the tree and in order; every record of them that is not dead is in `new` or `out`.
+/// Invariants: the leaves of `old` are in the tree and in order; every record of them that is not removed is in `new` or `out`.
 pub(super) struct Rewrite {
-    revision: u64,
+    rule: Rule,
     old: Vec<LeafRef>,
     new: Vec<LeafRef>,
     /// The new leaf that is being filled.
@@ -27,23 +46,37 @@ pub(super) struct Rewrite {
     /// Overflow pages of the removed records.
     overflow: Vec<PageId>,
     removed: usize,
+    /// Dead tombstones that older records need.
+    stays: Vec<(Position, Stay)>,
+    /// Tombstones before which there is nothing any more.
+    firsts: Vec<Position>,
+    /// A key of which nothing is left to be dropped from the index up to a position.
+    dropped: Option<(Vec<u8>, Position)>,
 }
 
 impl Rewrite {
-    pub(super) fn new(revision: u64, page_bytes: usize) -> Self {
+    pub(super) fn new(rule: Rule, page_bytes: usize) -> Self {
         Self {
-            revision,
+            rule,
             old: Vec::new(),
             new: Vec::new(),
             out: LeafBuilder::new(page_bytes),
             page_bytes,
             overflow: Vec::new(),
             removed: 0,
+            stays: Vec::new(),
+            firsts: Vec::new(),
+            dropped: None,
         }
     }
 
-    pub(super) fn removed_records(&self) -> usize {
+    pub(super) fn removed(&self) -> usize {
         self.removed
+    }
+
+    /// How many dead records it has looked at.
+    pub(super) fn seen(&self) -> usize {
+        self.removed + self.stays.len()
     }
 
     /// Copies the leaf that holds the first record of `dead`, without those of `dead` that it holds.
@@ -69,7 +102,13 @@ impl Rewrite {
             }
             if dead.front() == Some(&record.position) {
                 dead.pop_front();
-                self.remove(parts, &record)?;
+                match self.stay(parts, &record)? {
+                    Some(stay) => {
+                        self.stays.push((record.position, stay));
+                        self.keep(parts, &record)?;
+                    }
+                    None => self.remove(parts, &record)?,
+                }
             } else {
                 self.keep(parts, &record)?;
             }
@@ -134,10 +173,38 @@ impl Rewrite {
         self.write_out(parts)
     }
 
+    /// What a dead record stays for, if it is a tombstone that an older record needs.
+    fn stay<S: Storage>(&self, parts: &Parts<'_, S>, record: &Record<'_>) -> Result<Option<Stay>> {
+        let is_tombstone = record.body.generation(record.position.main).is_none();
+        if !is_tombstone || self.rule.is_plain || sabotaged!(TombstoneBeforeElder) {
+            return Ok(None);
+        }
+        let index = &*parts.index;
+        let around =
+            with_key(parts.pager.pages(), &record.body, |key| index.neighbours(key, record.position))?;
+        let next = around.next.map(|step| step.position.main);
+        Ok(if around.has_older { self.rule.stay(record.position.main, next) } else { None })
+    }
+
     fn remove<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
         let pages = parts.pager.pages();
-        let (index, revision) = (&mut *parts.index, self.revision);
-        with_key(pages, &record.body, |key| index.compact_key(key, revision))?;
+        let is_tombstone = record.body.generation(record.position.main).is_none();
+        let (index, rule, dropped) = (&mut *parts.index, &self.rule, &mut self.dropped);
+        let has_tombstones = parts.filing.has_tombstones() || !self.stays.is_empty();
+        let first = with_key(pages, &record.body, |key| {
+            // What else is to go of the key goes with the first of it, which is much quicker for a long history.
+            if rule.is_plain {
+                index.compact_key(key, rule.revision);
+            } else if is_tombstone {
+                index.forget(key, record.position);
+            } else if !dropped.as_ref().is_some_and(|(of, until)| of == key && record.position <= *until) {
+                let keeps = |first, end| pin_between(&rule.pins, first, end).is_some();
+                let until = index.drop_from((key, record.position), rule.revision, &keeps);
+                *dropped = Some((key.to_vec(), until));
+            }
+            if has_tombstones { index.first(key) } else { None }
+        })?;
+        self.firsts.extend(first.filter(|step| step.is_tombstone()).map(|step| step.position));
         if !sabotaged!(OverflowLeaked) {
             self.overflow.extend(Records::overflow_pages(pages, &record.body)?);
         }
@@ -184,6 +251,8 @@ impl Rewrite {
             parts.records.tree_mut().insert(*leaf, &mut freed);
         }
         freed.into_iter().for_each(|page| parts.pager.free(page));
+        self.stays.into_iter().for_each(|(tombstone, stay)| parts.filing.push_tombstone(tombstone, stay));
+        self.firsts.into_iter().for_each(|tombstone| parts.filing.note_first(tombstone));
         freed_pages as i64 - self.new.len() as i64
     }
 

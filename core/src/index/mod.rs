@@ -25,7 +25,8 @@
 //!              6:                       5t died at 6, and the key leaves the index
 //! ```
 //!
-//! So a history is at any time a suffix of all that ever happened to the key, and generations need no marks of their own.
+//! So a history is at any time a suffix of all that ever happened to the key, unless a pin or another rule has compaction leave older
+//! positions of it; then single ones between them are gone. Generations need no marks of their own.
 //! The version (puts in its generation so far) and the revision of creation are kept for the newest put only; older
 //! records carry their own.
 //!
@@ -38,6 +39,7 @@
 mod block;
 mod builder;
 mod check;
+mod forget;
 mod history;
 mod map;
 mod past;
@@ -82,6 +84,8 @@ pub(crate) struct PutEffect {
     pub(crate) created: u64,
     /// The record that died by this put; `None` if the key did not live.
     pub(crate) replaced: Option<Position>,
+    /// The tombstone that this put follows, if the key did not live and has a history.
+    pub(crate) follows: Option<Position>,
 }
 
 /// The histories of all keys.
@@ -222,9 +226,11 @@ impl Index {
                 None => Generation { version: 1, created: position.main },
             };
             let replaced = head.and_then(|head| head.steps.newest.live());
+            let newest = head.map(|head| head.steps.newest);
+            let follows = newest.filter(|step| step.is_tombstone()).map(|step| step.position);
             let Generation { version, created } = generation;
             let packed = write_next(bytes, head, position, Some(generation));
-            Some((PutEffect { version, created, replaced }, packed))
+            Some((PutEffect { version, created, replaced, follows }, packed))
         };
         let (effect, packed) = self.heads.update(key, write).expect("a put always writes");
         self.live += u64::from(effect.replaced.is_none());

@@ -14,6 +14,8 @@ use crate::revision::Position;
 pub(crate) struct Past {
     pub(crate) step: Step,
     pub(crate) death: Option<u64>,
+    /// The revision of what follows it, if anything does.
+    pub(crate) next: Option<u64>,
 }
 
 impl Past {
@@ -22,8 +24,8 @@ impl Past {
     /// A tombstone that its own transaction has replaced dies with it: of what one revision did to a key only the end is kept.
     fn new(step: Step, newer: Option<Step>) -> Self {
         let own = (step.change == Change::Tombstone).then_some(step.position.main + 1);
-        let replaced = newer.map(|newer| newer.position.main);
-        Self { step, death: own.into_iter().chain(replaced).min() }
+        let next = newer.map(|newer| newer.position.main);
+        Self { step, death: own.into_iter().chain(next).min(), next }
     }
 }
 

@@ -23,6 +23,10 @@ impl Step {
         Self { position, change }
     }
 
+    pub(crate) fn is_tombstone(self) -> bool {
+        self.change == Change::Tombstone
+    }
+
     /// The position, unless the key is deleted there.
     pub(super) fn live(self) -> Option<Position> {
         (self.change == Change::Put).then_some(self.position)

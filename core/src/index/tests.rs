@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use alloc::{format, vec};
 use core::ops::Bound;
 
+use super::forget::Neighbours;
 use super::*;
 use crate::revision::Revision;
 
@@ -138,8 +139,12 @@ fn a_read_in_the_past_finds_the_newest_position_until_then() {
 fn versions_count_the_puts_of_a_generation() {
     let mut index = Index::default();
     let at = |main| Position::new(main, 0);
-    let effect =
-        |version, created, replaced: Option<u64>| PutEffect { version, created, replaced: replaced.map(at) };
+    let effect = |version, created, replaced: Option<u64>| PutEffect {
+        version,
+        created,
+        replaced: replaced.map(at),
+        follows: None,
+    };
     assert_eq!(index.put(b"k", at(2)), effect(1, 2, None));
     assert_eq!(index.put(b"k", at(5)), effect(2, 2, Some(2)));
     assert_eq!(index.latest(b"k"), Some(Latest { position: at(5), version: 2, created: 2 }));
@@ -148,7 +153,7 @@ fn versions_count_the_puts_of_a_generation() {
     assert_eq!(index.delete(b"k", at(7)), None, "what is deleted can't be deleted");
     assert_eq!(index.delete(b"other", at(7)), None);
     assert_eq!((index.len(), index.live_len(), index.positions()), (1, 0, 3));
-    assert_eq!(index.put(b"k", at(8)), effect(1, 8, None));
+    assert_eq!(index.put(b"k", at(8)), PutEffect { follows: Some(at(6)), ..effect(1, 8, None) });
     index.compact_key(b"k", 8);
     assert_eq!(index.put(b"k", at(9)), effect(2, 8, Some(8)), "compaction keeps the version");
     assert_eq!((index.len(), index.live_len(), index.positions()), (1, 1, 2));
@@ -174,8 +179,10 @@ impl Model {
         let generation = live.map_or(Generation { version: 1, created: position.main }, |(_, old)| {
             Generation { version: old.version + 1, created: old.created }
         });
+        let follows = steps.last().filter(|(step, _)| step.is_tombstone()).map(|(step, _)| step.position);
         steps.push((Step::new(position, Change::Put), generation));
         PutEffect {
+            follows,
             version: generation.version,
             created: generation.created,
             replaced: live.map(|(step, _)| step.position),
@@ -203,6 +210,21 @@ impl Model {
         steps.retain(|_| *death.next().unwrap() > revision);
         if steps.is_empty() {
             self.0.remove(key);
+        }
+    }
+
+    fn forget(&mut self, key: &[u8], place: usize) {
+        let Some(steps) = self.0.get_mut(key) else { return };
+        steps.remove(place);
+        if steps.is_empty() {
+            self.0.remove(key);
+        }
+    }
+
+    fn neighbours(steps: &[(Step, Generation)], position: Position) -> Neighbours {
+        Neighbours {
+            has_older: steps.iter().any(|(step, _)| step.position < position),
+            next: steps.iter().map(|(step, _)| *step).find(|step| step.position > position),
         }
     }
 
@@ -238,6 +260,11 @@ impl Model {
             assert_eq!(index.latest(key), latest);
             let at = random.below(newest + 2);
             assert_eq!(index.get(key, at), Self::at(steps, at), "at {at}");
+            assert_eq!(index.first(key), steps.first().map(|(step, _)| *step));
+            let (known, random) = (steps[random.below(steps.len() as u64) as usize].0.position, at);
+            for position in [known, Position::new(random, 0)] {
+                assert_eq!(index.neighbours(key, position), Self::neighbours(steps, position), "{position}");
+            }
         }
         for _ in 0..5 {
             let (a, b, at) = (random_key(random), random_key(random), random.below(newest + 2));
@@ -291,6 +318,7 @@ fn run_model(seed: u64) {
     let mut snapshots: Vec<(Index, Model)> = Vec::new();
     // Runs differ in how much they delete, compact, and prefer one hot key to the others.
     let (deletes, compacts, hot) = (random.below(40), random.below(20), random.below(100));
+    let forgets = [0, 0, 2, 40][random.below(4) as usize];
     let mut main = random.below(3) * (1 << 40);
     for step in 0..3000 {
         let key = if random.below(100) < hot { b"hot".to_vec() } else { random_key(&mut random) };
@@ -300,6 +328,15 @@ fn run_model(seed: u64) {
             assert_eq!(index.delete(&key, position), model.delete(&key, position));
         } else {
             assert_eq!(index.put(&key, position), model.put(&key, position));
+        }
+        let steps = model.0.get(&key).map_or(&[][..], Vec::as_slice);
+        let older = steps.len().saturating_sub(1) as u64;
+        let is_left = older > 0 || steps.last().is_some_and(|(step, _)| step.is_tombstone());
+        if random.below(100) < forgets && is_left {
+            // The newest goes only as the last.
+            let place = random.below(older.max(1)) as usize;
+            index.forget(&key, model.0[&key][place].0.position);
+            model.forget(&key, place);
         }
         if random.below(1000) < compacts {
             let revision = if random.below(3) == 0 { main } else { random.below(main + 2) };

@@ -62,12 +62,12 @@ pub(crate) enum Body<'a> {
     /// A key too long for a leaf was deleted.
     LongTombstone { chain: Chain },
     /// Something durable that is no user's record.
-    System(SystemRecord),
+    System(#[serde(borrow)] SystemRecord<'a>),
 }
 
 /// What the engine writes into the log for itself. It takes a position but no revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum SystemRecord {
+pub(crate) enum SystemRecord<'a> {
     /// A compaction to this revision was asked for.
     CompactionScheduled(u64),
     /// A lease was granted.
@@ -78,10 +78,10 @@ pub(crate) enum SystemRecord {
     LeaseRenewed { id: u64 },
     /// Nothing: the log goes on at another place.
     Moved,
-    /// A variant that is not written yet.
-    Reserved5,
-    /// A variant that is not written yet.
-    Reserved6,
+    /// A name pins a revision, and no other any more; until a moment in milliseconds since the beginning of 1970, if it ends.
+    Pinned { name: &'a str, revision: u64, expires: Option<u64> },
+    /// A name pins nothing any more.
+    Unpinned { name: &'a str },
     /// When the calendar said so many milliseconds since 1970, the newest revision was this record's main less `behind`.
     TimeSampled { millis: u64, behind: u64 },
 }
@@ -227,6 +227,9 @@ mod tests {
         check(Body::System(SystemRecord::LeaseRevoked { id: 7 }));
         check(Body::System(SystemRecord::LeaseRenewed { id: 7 }));
         check(Body::System(SystemRecord::Moved));
+        check(Body::System(SystemRecord::Pinned { name: "monday", revision: 7, expires: None }));
+        check(Body::System(SystemRecord::Pinned { name: "m", revision: 7, expires: Some(1 << 40) }));
+        check(Body::System(SystemRecord::Unpinned { name: "monday" }));
         check(Body::System(SystemRecord::TimeSampled { millis: u64::MAX, behind: 3 }));
     }
 

@@ -7,11 +7,13 @@ use super::leases::Ended;
 use super::open::RootState;
 use super::shrink::Shrink;
 use super::status::StepTimes;
+use super::thinning::Thinner;
 use super::{Options, Store};
 use crate::compaction::{Auto, Job, Limits, Look, Parts};
 use crate::error::{Error, Result};
 use crate::limits::{
     BACKGROUND_SYNC_PAGES, CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES,
+    SWEEP_LEAST_RECORDS,
 };
 use crate::pager::{Checkpoint, Progress};
 use crate::records::Frozen;
@@ -41,6 +43,7 @@ pub(super) struct Background {
     checkpoint: Option<Running>,
     pub(super) shrink: Shrink,
     pub(super) auto: Auto,
+    pub(super) thinner: Thinner,
     /// A compaction met damage: it is not tried again until the store is opened anew.
     stalled: Option<Error>,
     pub(super) steps: StepTimes,
@@ -95,13 +98,16 @@ impl<S: Storage> Store<S> {
             || self.leases.is_waiting()
             || self.leases.next().is_some()
             || self.watchers.has_times()
+            || self.pins.next().is_some()
             || !self.queue.is_empty()
+            || self.wants_sweep()
             || self.background.checkpoint.is_some()
             || self.pager.pending_pages() > 0
             || self.wants_checkpoint()
             || self.is_shrinking()
             || self.wants_shrink()
             || !self.background.auto.is_off()
+            || self.options.thinning.is_some()
     }
 
     fn run_until<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
@@ -123,7 +129,8 @@ impl<S: Storage> Store<S> {
         self.background.seen = Some(now);
         let leases = self.lease_step(now)?;
         let progress = self.watchers.look(now).map_or(Next::Idle, Next::At);
-        let times = leases.earlier(progress).earlier(self.compact_if_due(now, deadline)?);
+        let pins = self.pin_step(deadline)?.earlier(self.thinning_step(deadline)?);
+        let times = leases.earlier(progress).earlier(pins).earlier(self.compact_if_due(now, deadline)?);
         let flush = self.flush_if_due(now)?.earlier(times);
         if self.background.checkpoint.is_some() {
             self.checkpoint_step()?;
@@ -304,21 +311,47 @@ impl<S: Storage> Store<S> {
         Ok(())
     }
 
+    /// Whether there is something to remove though no compaction is left to be done: what held it is gone.
+    fn wants_sweep(&self) -> bool {
+        let Some(compacted) = self.compacted else { return false };
+        let held = self.watchers.held_revision();
+        if held >= compacted {
+            return self.filing.is_due(compacted);
+        }
+        // A watcher that holds goes on in small steps, and a look costs a checkpoint.
+        self.filing.is_due(held) && self.filing.count_due(held) >= SWEEP_LEAST_RECORDS
+    }
+
+    /// Whether there is anything to remove.
+    pub(super) fn is_compacting(&self) -> bool {
+        !self.queue.is_empty() || self.background.job.is_some() || self.wants_sweep()
+    }
+
+    /// The compaction that is to be done: the oldest that was asked for, or else the last one once more.
+    fn next_job(&mut self) -> Option<Job> {
+        let pins = self.pins.revisions();
+        if let Some(revision) = self.queue.front() {
+            return Some(Job::new(*revision, &mut self.filing, pins));
+        }
+        let revision = self.compacted.filter(|_| self.wants_sweep())?;
+        Some(Job::sweep(revision, &mut self.filing, pins))
+    }
+
     fn compaction_step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
         if self.background.stalled.is_some() {
             return Ok(Next::Idle);
         }
         let now = deadline.now();
-        let Some(revision) = self.queue.front().copied() else { return Ok(Next::Idle) };
+        if self.background.job.is_none() {
+            self.background.job = self.next_job();
+        }
+        let Some(mut job) = self.background.job.take() else { return Ok(Next::Idle) };
         if let Some(at) = self.background.chunk_at
             && now < at
         {
+            self.background.job = Some(job);
             return Ok(Next::At(at));
         }
-        let mut job = match self.background.job.take() {
-            Some(job) => job,
-            None => Job::new(revision, &self.dead),
-        };
         let before = job.removed();
         // Each record may be the only one that a leaf loses, and the leaf is copied.
         let most = self.pages_left_to_work_in().unwrap_or(usize::MAX);
@@ -327,11 +360,13 @@ impl<S: Storage> Store<S> {
             pager: &mut self.pager,
             records: &mut self.records,
             index: &mut self.index,
-            dead: &mut self.dead,
+            filing: &mut self.filing,
+            held: self.watchers.held_revision(),
         };
         let chunk = job.chunk(&mut parts, &limits);
         self.record_count -= job.removed() - before;
         self.note_progress(&job);
+        let finished = job.finishes();
         self.background.job = Some(job);
         match chunk {
             Err(error @ Error::Corrupt { .. }) => {
@@ -343,8 +378,10 @@ impl<S: Storage> Store<S> {
             Ok(Progress::Done) => {
                 self.background.job = None;
                 self.background.chunk_at = None;
-                self.queue.pop_front();
-                self.begin_checkpoint(Some(revision))?;
+                if finished.is_some() {
+                    self.queue.pop_front();
+                }
+                self.begin_checkpoint(finished)?;
                 Ok(Next::Now)
             }
         }
@@ -361,8 +398,9 @@ impl<S: Storage> Store<S> {
     }
 
     fn note_progress(&mut self, job: &Job) {
+        let Some(revision) = job.finishes() else { return };
         self.background.progress = Some(CompactionProgress {
-            revision: Revision::new(job.revision()),
+            revision: Revision::new(revision),
             removed: job.removed(),
             total: job.total(),
             pages_freed: job.pages_freed(),

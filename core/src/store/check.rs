@@ -14,7 +14,7 @@ use crate::revision::Position;
 use crate::storage::Storage;
 
 /// What the records say: position and change of each, by key.
-type Histories = BTreeMap<Vec<u8>, Vec<(Position, Change)>>;
+pub(super) type Histories = BTreeMap<Vec<u8>, Vec<(Position, Change)>>;
 
 impl<S: Storage> Store<S> {
     /// Reads the whole store and compares it with what is in memory: every page's checksum and its place (reachable,
@@ -27,7 +27,8 @@ impl<S: Storage> Store<S> {
         let broken = |what: String| Error::corrupt(0, PageKind::Meta, what);
         self.records.tree().check().map_err(|what| broken(what.into()))?;
         self.index.check().map_err(broken)?;
-        self.dead.check().map_err(broken)?;
+        self.filing.check(self.pins.revisions()).map_err(broken)?;
+        self.pins.check().map_err(|what| broken(what.into()))?;
         let mut reachable: Vec<PageId> = self.pager.own_pages().collect();
         reachable.extend(self.records.tree().branch_pages());
         reachable.extend(self.records.tree().leaves().map(|leaf| PageId::new(leaf.place.page)));
@@ -102,71 +103,4 @@ impl<S: Storage> Store<S> {
         }
         Ok(pending.len() as u64)
     }
-
-    /// The index names records that are there, and leaves out none but those that a compaction is removing.
-    fn check_index(&self, histories: &Histories) -> core::result::Result<(), String> {
-        let compacted = self.compacted.unwrap_or(0);
-        let mut keys = 0;
-        for (key, steps) in self.index.iter_entries() {
-            keys += 1;
-            let stored = histories.get(key).map_or(&[][..], Vec::as_slice);
-            let named: Vec<(Position, Change)> =
-                steps.iter().map(|step| (step.position, step.change)).collect();
-            let kept: Vec<(Position, Change)> = survivors(stored, compacted);
-            let is_suffix = stored.ends_with(&named) && named.ends_with(&kept);
-            if !is_suffix {
-                return Err(format!(
-                    "the index has {named:?} of {:?}, stored are {stored:?}",
-                    String::from_utf8_lossy(key)
-                ));
-            }
-        }
-        let living = histories.values().filter(|steps| !survivors(steps, compacted).is_empty()).count();
-        if keys < living {
-            return Err(format!("the index has {keys} keys, and {living} have records"));
-        }
-        Ok(())
-    }
-
-    /// The list of the dead and the running compaction's batch are exactly the stored records that have died.
-    fn check_dead(&self, histories: &Histories) -> core::result::Result<(), String> {
-        let mut died: Vec<(Position, u64)> = histories.values().flat_map(|steps| deaths(steps)).collect();
-        died.sort_unstable();
-        let waiting = self.waiting_dead();
-        let mut listed: Vec<(Position, u64)> =
-            self.dead.iter().map(|dead| (dead.position, dead.death)).collect();
-        for position in waiting {
-            let death = died.iter().find(|(other, _)| *other == position).map(|(_, death)| *death);
-            listed.push((
-                position,
-                death.ok_or_else(|| format!("record {position} is to be removed and has not died"))?,
-            ));
-        }
-        listed.sort_unstable();
-        if listed != died {
-            return Err(format!("{} records are listed as dead, {} have died", listed.len(), died.len()));
-        }
-        Ok(())
-    }
-}
-
-/// When each of a key's records died, those that live left out.
-fn deaths(steps: &[(Position, Change)]) -> Vec<(Position, u64)> {
-    let next = steps.iter().skip(1).map(Some).chain([None]);
-    let death = |((position, change), next): (&(Position, Change), Option<&(Position, Change)>)| match change
-    {
-        Change::Tombstone => Some((*position, position.main + 1)),
-        Change::Put => next.map(|(next, _)| (*position, next.main)),
-    };
-    steps.iter().zip(next).filter_map(death).collect()
-}
-
-/// What compaction to a revision keeps of a key's records.
-fn survivors(steps: &[(Position, Change)], compacted: u64) -> Vec<(Position, Change)> {
-    let died: BTreeSet<Position> = deaths(steps)
-        .into_iter()
-        .filter(|(_, death)| *death <= compacted)
-        .map(|(position, _)| position)
-        .collect();
-    steps.iter().filter(|(position, _)| !died.contains(position)).copied().collect()
 }

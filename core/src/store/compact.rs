@@ -34,7 +34,7 @@ impl<S: Storage> Store<S> {
         self.flush()?;
         self.queue.push_back(revision.get());
         if self.background.job.is_none() {
-            let total = self.dead.count_dead_by(revision.get()) as u64;
+            let total = self.filing.count_due(revision.get()) as u64;
             self.background.progress =
                 Some(CompactionProgress { revision, removed: 0, total, pages_freed: 0, is_finished: false });
         }

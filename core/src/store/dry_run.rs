@@ -5,8 +5,10 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::Store;
+use crate::compaction::Dead;
 use crate::error::{Error, PageKind, Result};
 use crate::pager::Page;
+use crate::pin::pin_between;
 use crate::records::{Record, Records, with_key};
 use crate::revision::{Position, Revision};
 use crate::scheduler::{Budget, Clock, Deadline, Time};
@@ -51,7 +53,7 @@ pub struct DryRun {
     compacted: Option<u64>,
     /// Where the list of the dead goes on; `None` at its end.
     next: Option<Position>,
-    waiting: VecDeque<Position>,
+    waiting: VecDeque<Dead>,
     total: Freed,
     prefixes: BTreeMap<Vec<u8>, Freed>,
 }
@@ -115,15 +117,16 @@ impl DryRun {
             *self = store.dry_run(self.revision)?.by_prefix(&self.delimiter, self.depth);
         }
         loop {
-            if let Some(position) = self.waiting.pop_front() {
-                let (bytes, prefix) = self.look_at(store, position)?;
-                self.total.add(bytes);
-                prefix.into_iter().for_each(|prefix| self.prefixes.entry(prefix).or_default().add(bytes));
+            if let Some(dead) = self.waiting.pop_front() {
+                if let Some((bytes, prefix)) = self.look_at(store, dead)? {
+                    self.total.add(bytes);
+                    prefix.into_iter().for_each(|prefix| self.prefixes.entry(prefix).or_default().add(bytes));
+                }
             } else if let Some(start) = self.next {
                 let deaths = (self.compacted.unwrap_or(0), self.revision);
-                let found = store.dead.next_dead(start, deaths);
+                let found = store.filing.next_dead(start, deaths);
                 self.next = found.as_ref().and_then(|(_, next)| *next);
-                self.waiting.extend(found.into_iter().flat_map(|(positions, _)| positions));
+                self.waiting.extend(found.into_iter().flat_map(|(dead, _)| dead));
             } else {
                 return Ok(Some(self.report()));
             }
@@ -155,10 +158,21 @@ impl DryRun {
         }
     }
 
-    /// How many bytes a record takes, and the prefix that it is counted by.
-    fn look_at<S: Storage>(&self, store: &Store<S>, position: Position) -> Result<(u64, Option<Vec<u8>>)> {
+    /// How many bytes a dead record takes, and the prefix that it is counted by; nothing if a pin holds it.
+    fn look_at<S: Storage>(&self, store: &Store<S>, dead: Dead) -> Result<Option<(u64, Option<Vec<u8>>)>> {
+        let (reader, position) = (store.reader(), dead.position);
+        if pin_between(reader.pinned, position.main, dead.death).is_some() {
+            return Ok(None);
+        }
         let pages = store.pager.pages();
         let look = |_page: &Page, record: &Record<'_>| {
+            if record.body.generation(position.main).is_none() && !reader.pinned.is_empty() {
+                let key = with_key(pages, &record.body, <[u8]>::to_vec)?;
+                let next = reader.index.neighbours(&key, position).next.map(|step| step.position.main);
+                if reader.needs_tombstone((&key, position), next, self.revision) {
+                    return Ok(None);
+                }
+            }
             let mut buffer = alloc::vec![0; store.pager.page_bytes()];
             // Relative to itself, so that it takes the same wherever it stands.
             let bytes = record.encode(position.main, &mut buffer).unwrap_or(buffer.len());
@@ -169,7 +183,7 @@ impl DryRun {
                     Some(with_key(pages, &record.body, |key| prefix_of(key, delimiter, self.depth).to_vec())?)
                 }
             };
-            Ok(((bytes + apart) as u64, prefix))
+            Ok(Some(((bytes + apart) as u64, prefix)))
         };
         let found = store.records.source().visit(pages, position, look)?;
         found.ok_or_else(|| {

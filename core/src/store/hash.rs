@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use crc::{CRC_32_ISCSI, Crc, Digest};
 
 use super::Store;
+use super::reader::Reader;
 use crate::error::Result;
 use crate::keys::KeyBounds;
 use crate::records::{Body, Record, with_contents};
@@ -47,7 +48,8 @@ impl Kept {
 impl<S: Storage> Store<S> {
     /// Hashes the history up to a revision, 0 for the newest, as etcd's `HashKV` does: stores and etcds with the same history, compacted
     /// to the same revision, give the same number, whether or not the work of compactions has finished. Costs reading all
-    /// records, and memory for a position a key.
+    /// records, and memory for a position a key. What pins hold does not count, and a revision that is compacted has no hash though it is
+    /// pinned.
     ///
     /// ```
     /// # use palimpsest_kv::{Options, Store, storage::MemoryStorage};
@@ -61,7 +63,8 @@ impl<S: Storage> Store<S> {
     /// [`Error::Compacted`](crate::Error::Compacted), [`Error::FutureRevision`](crate::Error::FutureRevision),
     /// [`Error::Corrupt`](crate::Error::Corrupt) or [`Error::Storage`](crate::Error::Storage) if a record can't be read.
     pub fn hash_kv(&self, revision: impl Into<Revision>) -> Result<HashKv> {
-        let revision = self.reader().check(Some(revision.into()))?;
+        // An etcd knows no pins.
+        let revision = Reader { pinned: &[], ..self.reader() }.check(Some(revision.into()))?;
         let compacted = self.compacted.unwrap_or(0);
         let kept = self.kept(revision, compacted);
         let mut digest = CASTAGNOLI.digest();

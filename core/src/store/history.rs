@@ -9,6 +9,7 @@ use super::read::Order;
 use super::reader::Reader;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Change, Past};
+use crate::pin::pin_between;
 use crate::records::{Parts, stored};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
@@ -47,13 +48,49 @@ pub struct Versions {
 
 impl<S: Storage> Reader<'_, S> {
     /// Whether a version is still there: it is what this state shows at some revision that can be read, or what has happened since the
-    /// oldest of them.
+    /// oldest of them that is not pinned, or a delete without which an older version that is still there would seem to have lasted.
     ///
     /// What a compaction was asked to remove is not there from then on, though its record may wait for background work. All that decides
     /// which records a history shows is in this one place.
-    fn exists(&self, past: &Past) -> bool {
-        let is_dead = |death: u64| self.compacted.is_some_and(|compacted| death <= compacted);
-        !past.death.is_some_and(is_dead) || sabotaged!(DeadShown)
+    fn exists(&self, key: &[u8], past: &Past) -> bool {
+        let (Some(death), Some(compacted)) = (past.death, self.compacted) else { return true };
+        let main = past.step.position.main;
+        death > compacted
+            || pin_between(self.pinned, main, death).is_some()
+            || (past.step.is_tombstone()
+                && self.needs_tombstone((key, past.step.position), past.next, compacted))
+            || sabotaged!(DeadShown)
+    }
+
+    /// Whether a tombstone stays in a store that is compacted to a revision, since an older record of its key does that a pin sees, and
+    /// somebody may look at where the tombstone is the newest. `next` is the revision of what follows it.
+    pub(super) fn needs_tombstone(
+        &self,
+        (key, tombstone): (&[u8], Position),
+        next: Option<u64>,
+        compacted: u64,
+    ) -> bool {
+        let is_seen = next
+            .is_none_or(|next| next > compacted || pin_between(self.pinned, tombstone.main, next).is_some());
+        if !is_seen || self.pinned.is_empty() {
+            return false;
+        }
+        let mut end = tombstone;
+        loop {
+            let older = self.index.steps_before(key, end, LATER_BATCH);
+            let is_held = |past: &Past| {
+                let death = past.death.unwrap_or(u64::MAX);
+                !past.step.is_tombstone()
+                    && pin_between(self.pinned, past.step.position.main, death).is_some()
+            };
+            if older.iter().any(is_held) {
+                return true;
+            }
+            match older.last().filter(|_| older.len() == LATER_BATCH) {
+                Some(last) => end = last.step.position,
+                None => return false,
+            }
+        }
     }
 
     /// # Errors
@@ -197,7 +234,7 @@ impl<S: Storage> HistoryIter<'_, S> {
             Order::Ascending => (Position::new(step.position.main, step.position.sub.saturating_add(1)), end),
             Order::Descending => (start, step.position),
         });
-        self.batch.extend(found.into_iter().filter(|past| is_within(past) && reader.exists(past)));
+        self.batch.extend(found.into_iter().filter(|past| is_within(past) && reader.exists(key, past)));
     }
 
     fn next_past(&mut self) -> Option<Past> {

@@ -13,6 +13,7 @@ use super::Store;
 use crate::error::{Error, PageKind, Result};
 use crate::lease::{Kept as KeptLease, Leases};
 use crate::pager::Pager;
+use crate::pin::{Kept as KeptPin, Pins};
 use crate::records::{Chain, Records};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
@@ -22,22 +23,21 @@ use crate::times::{Kept as KeptTime, Times};
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) leases: Vec<KeptLease>,
-    /// The place of a list that is always empty.
-    pub(super) reserved: Vec<u8>,
+    pub(super) pins: Vec<KeptPin>,
     pub(super) times: Vec<KeptTime>,
 }
 
 impl Kept {
     fn is_empty(&self) -> bool {
-        let Self { leases, reserved, times } = self;
-        leases.is_empty() && reserved.is_empty() && times.is_empty()
+        let Self { leases, pins, times } = self;
+        leases.is_empty() && pins.is_empty() && times.is_empty()
     }
 
     fn encode(&self) -> Vec<u8> {
-        let Self { leases, reserved, times } = self;
+        let Self { leases, pins, times } = self;
         let mut bytes = Vec::new();
         append(&mut bytes, leases);
-        append(&mut bytes, reserved);
+        append(&mut bytes, pins);
         append(&mut bytes, times);
         bytes
     }
@@ -46,15 +46,12 @@ impl Kept {
     /// Says in words which list can't be read.
     fn decode(mut bytes: &[u8]) -> core::result::Result<Self, String> {
         let leases = take(&mut bytes, "leases")?;
-        let reserved: Vec<u8> = take(&mut bytes, "second list")?;
-        if !reserved.is_empty() {
-            return Err("the second list is not empty".into());
-        }
+        let pins = take(&mut bytes, "pins")?;
         let times = take(&mut bytes, "times")?;
         if !bytes.is_empty() {
             return Err(format!("{} bytes behind the last list", bytes.len()));
         }
-        Ok(Self { leases, reserved, times })
+        Ok(Self { leases, pins, times })
     }
 
     /// Writes the lists to pages of their own; answers nothing if they are empty.
@@ -103,34 +100,39 @@ fn take<T: DeserializeOwned>(bytes: &mut &[u8], name: &str) -> core::result::Res
 impl<S: Storage> Store<S> {
     /// Writes the lists to pages of their own, if there is anything about them that the last checkpoint does not know.
     pub(super) fn store_kept(&mut self) -> Result<()> {
-        let has_changed = self.leases.has_changed() || self.times.has_changed();
-        if !has_changed || sabotaged!(LeasesNotCheckpointed) {
+        let has_changed = self.leases.has_changed() || self.pins.has_changed() || self.times.has_changed();
+        if !(has_changed || self.write_kept_anew) || sabotaged!(LeasesNotCheckpointed) {
             return Ok(());
         }
+        self.write_kept_anew = false;
         let before = self.system.take();
         if let Some(chain) = &before {
             for page in Records::pages_apart(self.pager.pages(), chain)? {
                 self.pager.free(page);
             }
         }
-        let mut times = self.times.keep();
-        if sabotaged!(TimesNotCheckpointed) {
-            times.clear();
+        let mut kept = Kept { leases: self.leases.keep(), pins: self.pins.keep(), times: self.times.keep() };
+        if sabotaged!(PinsNotCheckpointed) {
+            kept.pins.clear();
         }
-        let kept = Kept { leases: self.leases.keep(), reserved: Vec::new(), times };
+        if sabotaged!(TimesNotCheckpointed) {
+            kept.times.clear();
+        }
         self.system = kept.store(&mut self.pager)?;
         Ok(())
     }
 }
 
-/// The leases and times that a checkpoint remembers.
+/// The leases, pins and times that a checkpoint remembers.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if there can be no such leases or times.
-pub(super) fn restore(kept: &Kept, chain: Option<&Chain>) -> Result<(Leases, Times)> {
+/// [`Error::Corrupt`] if there can be no such ones.
+pub(super) fn restore(kept: Kept, chain: Option<&Chain>) -> Result<(Leases, Pins, Times)> {
     let impossible = |what: &'static str| match chain {
         Some(chain) => damaged(chain, what),
         None => Error::corrupt(0, PageKind::Meta, what),
     };
-    Ok((Leases::restore(&kept.leases).map_err(impossible)?, Times::restore(&kept.times).map_err(impossible)?))
+    let leases = Leases::restore(&kept.leases).map_err(impossible)?;
+    let pins = Pins::restore(kept.pins).map_err(impossible)?;
+    Ok((leases, pins, Times::restore(&kept.times).map_err(impossible)?))
 }

@@ -6,6 +6,7 @@ use core::fmt;
 
 mod background;
 mod check;
+mod check_dead;
 mod compact;
 mod diff;
 mod dry_run;
@@ -20,16 +21,19 @@ mod kept;
 mod leases;
 mod open;
 mod options;
+mod pins;
 mod put;
 mod quota;
 mod read;
 mod reader;
 mod rebuild;
+mod refile;
 mod shrink;
 mod snapshot;
 mod status;
 #[cfg(test)]
 mod tests;
+mod thinning;
 mod times;
 mod txn;
 mod txn_types;
@@ -46,6 +50,7 @@ pub use history::{HistoryIter, HistoryRequest, Version, Versions};
 pub use holders::Holder;
 pub use leases::{Lease, Revoked};
 pub use options::{Durability, Options};
+pub use pins::Pin;
 pub use put::{Delete, Put};
 pub use read::{Order, Read, SortBy};
 pub use reader::{RangeIter, RangeRequest};
@@ -62,12 +67,13 @@ pub(crate) use rebuild::{Change, Ending, Rebuild};
 
 use background::Background;
 
-use crate::compaction::DeadList;
+use crate::compaction::Filing;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::keys::Keys;
 use crate::lease::Leases;
 use crate::pager::Pager;
+use crate::pin::Pins;
 use crate::records::{Chain, Records};
 use crate::revision::Revision;
 use crate::sabotage::sabotaged;
@@ -100,8 +106,9 @@ use reader::Reader;
 /// ```
 ///
 /// Invariants, all of them checked by [`Store::check`]:
-/// - the index names exactly the records that are not dead by the compacted revision, and they are where it says;
-/// - the dead list and the running compaction's batch are exactly the records that have died and are not removed;
+/// - the index names exactly the records that are there, but for dead ones that are to be removed, and they are where it says;
+/// - what is filed as dead and the running compaction's batch are exactly the records that have died and are not removed;
+/// - what is filed under a pin is what it sees;
 /// - the keys attached to leases are those whose newest records say so;
 /// - every page is exactly one of reachable, pending and free.
 pub struct Store<S: Storage> {
@@ -109,7 +116,7 @@ pub struct Store<S: Storage> {
     pager: Pager<S>,
     records: Records,
     index: Index,
-    dead: DeadList,
+    filing: Filing,
     /// The newest revision.
     revision: u64,
     /// Everything up to this revision is durable.
@@ -126,8 +133,11 @@ pub struct Store<S: Storage> {
     leases: Leases,
     /// When revisions were written.
     times: Times,
+    pins: Pins,
     /// Where the last checkpoint has written what it remembers besides the records; `None` if that was nothing.
     system: Option<Chain>,
+    /// What is remembered is to be written to other pages by the next checkpoint.
+    write_kept_anew: bool,
     /// A record of the engine's own, which takes no revision, may not be durable yet.
     has_unsynced_system: bool,
     watchers: Watchers,
@@ -156,6 +166,7 @@ impl<S: Storage> Store<S> {
             current: self.revision,
             compacted: self.compacted,
             times: &self.times,
+            pinned: self.pins.revisions(),
         }
     }
 
@@ -249,7 +260,7 @@ impl<S: Storage> Store<S> {
             live_keys: self.index.live_len(),
             keys: self.index.len() as u64,
             records: self.record_count,
-            dead_records: (self.dead.len() + waiting) as u64,
+            dead_records: (self.filing.len() + waiting) as u64,
             page_bytes,
             file_bytes: self.pager.pages().storage_bytes()?,
             used_bytes: self.used_bytes(),
@@ -257,6 +268,8 @@ impl<S: Storage> Store<S> {
             is_out_of_space: self.is_out_of_space(),
             is_shrinking: self.is_shrinking(),
             leases: self.leases.len() as u64,
+            pins: self.pins.len() as u64,
+            is_compacting: self.is_compacting(),
             watchers: self.watchers.len() as u64,
             free_pages,
             pending_pages: self.pager.pending_pages() as u64,

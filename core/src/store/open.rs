@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 
 use super::background::Background;
 use super::kept::{self, Kept};
+use super::refile::file_all;
 use super::{Options, Store};
-use crate::compaction::DeadList;
+use crate::compaction::Filing;
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
 use crate::lease::{LeaseId, Leases};
 use crate::limits::{MAX_LEASE_SECONDS, MIN_LEASE_SECONDS};
 use crate::pager::{Bitmap, MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed, Unproven};
+use crate::pin::Pins;
 use crate::records::{Body, Chain, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
@@ -92,6 +94,7 @@ struct Opening<S> {
     finished: Option<u64>,
     leases: Leases,
     times: Times,
+    pins: Pins,
     /// Where that is what the checkpoint remembers besides the records.
     system: Option<Chain>,
 }
@@ -146,8 +149,8 @@ impl<S: Storage> Opening<S> {
         });
         let RootState { revision, scheduled, finished, kept: system, .. } = root;
         let kept = Kept::load(&pager, system.as_ref())?;
-        let (leases, times) = kept::restore(&kept, system.as_ref())?;
-        Ok(Self { pager, records, revision, scheduled, finished, leases, times, system })
+        let (leases, pins, times) = kept::restore(kept, system.as_ref())?;
+        Ok(Self { pager, records, revision, scheduled, finished, leases, pins, times, system })
     }
 
     /// Takes up the commits after the checkpoint, as far as they are whole.
@@ -214,7 +217,7 @@ impl<S: Storage> Opening<S> {
     /// Says in words what can't be.
     fn take_system_record(
         &mut self,
-        record: SystemRecord,
+        record: SystemRecord<'_>,
         main: u64,
     ) -> core::result::Result<(), &'static str> {
         const IMPOSSIBLE: &str = "a lease has an impossible number or time";
@@ -232,8 +235,9 @@ impl<S: Storage> Opening<S> {
             }
             SystemRecord::LeaseRevoked { id } => self.leases.remove(LeaseId::new(id).ok_or(IMPOSSIBLE)?),
             SystemRecord::Moved => {}
-            SystemRecord::Reserved5 | SystemRecord::Reserved6 => {
-                return Err("a system record is of a later format");
+            SystemRecord::Pinned { name, revision, expires } => self.pins.take_up(name, revision, expires)?,
+            SystemRecord::Unpinned { name } => {
+                self.pins.remove(name);
             }
             SystemRecord::TimeSampled { millis, behind } => {
                 let revision = main.checked_sub(behind).filter(|revision| *revision > 0);
@@ -297,12 +301,22 @@ impl<S: Storage> Opening<S> {
         if self.times.last().is_some_and(|last| last.revision > revision) {
             return Err(Error::corrupt(0, PageKind::Meta, "a time is of a revision that is not there"));
         }
+        if let Some(pinned) = self.pins.revisions().last().filter(|pinned| **pinned > revision) {
+            let what = format!("revision {pinned} is pinned at revision {revision}");
+            return Err(Error::corrupt(0, PageKind::Meta, what));
+        }
+        let filing = match self.scheduled {
+            Some(compacted) if self.pins.len() > 0 => {
+                file_all(&loaded.index, (compacted, self.pins.revisions()))
+            }
+            Some(_) | None => loaded.filing,
+        };
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         let mut store = Store {
             pager: self.pager,
             records: self.records,
             index: loaded.index,
-            dead: loaded.dead,
+            filing,
             revision,
             durable_revision: revision,
             compacted: self.scheduled,
@@ -312,6 +326,8 @@ impl<S: Storage> Opening<S> {
             background: Background::new(&options),
             leases: self.leases,
             times: self.times,
+            pins: self.pins,
+            write_kept_anew: false,
             system: self.system,
             has_unsynced_system: false,
             watchers: Watchers::default(),
@@ -350,7 +366,7 @@ impl Reached {
 #[derive(Default)]
 struct LoadedIndex {
     index: Index,
-    dead: DeadList,
+    filing: Filing,
     newest: u64,
     records: u64,
     /// The keys whose newest records name a lease, with its number.
@@ -379,10 +395,10 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reac
         })?;
         let replaced = pushed.map_err(|what| Error::corrupt(page, PageKind::Leaf, what))?;
         if let Some(replaced) = replaced {
-            loaded.dead.push(replaced, record.position.main);
+            loaded.filing.push(replaced, record.position.main);
         }
         if record.body.generation(record.position.main).is_none() {
-            loaded.dead.push(record.position, record.position.main + 1);
+            loaded.filing.push(record.position, record.position.main + 1);
         }
         Ok(())
     })?;

@@ -3,7 +3,7 @@
 use alloc::format;
 use core::time::Duration;
 
-use crate::compaction::AutoCompaction;
+use crate::compaction::{AutoCompaction, Thinning};
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -44,6 +44,9 @@ pub struct Options {
     pub compaction_pause: Duration,
     /// Which history the store gives up by itself; [`Store::set_auto_compaction`](crate::Store::set_auto_compaction) changes it later.
     pub auto_compaction: AutoCompaction,
+    /// How history gets thinner with age, if it does; [`Store::set_thinning`](crate::Store::set_thinning) changes it later. It needs a
+    /// [`Clock`](crate::Clock) that knows the calendar.
+    pub thinning: Option<Thinning>,
     /// The longest key, in bytes.
     pub max_key_bytes: usize,
     /// The longest value, in bytes.
@@ -70,6 +73,7 @@ impl Default for Options {
             compaction_batch_limit: limits::DEFAULT_COMPACTION_BATCH_LIMIT,
             compaction_pause: Duration::from_micros(limits::DEFAULT_COMPACTION_PAUSE_MICROS),
             auto_compaction: AutoCompaction::Off,
+            thinning: None,
             max_key_bytes: limits::DEFAULT_MAX_KEY_BYTES,
             max_value_bytes: limits::DEFAULT_MAX_VALUE_BYTES,
             max_txn_ops: limits::DEFAULT_MAX_TXN_OPS,
@@ -102,6 +106,6 @@ impl Options {
                 return Err(Error::InvalidOption { option, reason });
             }
         }
-        Ok(())
+        self.thinning.as_ref().map_or(Ok(()), Thinning::validate)
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Reader<'a, S> {
     pub(super) current: u64,
     pub(super) compacted: Option<u64>,
     pub(super) times: &'a Times,
+    /// Revisions that can be read though the store is compacted beyond them, ascending.
+    pub(super) pinned: &'a [u64],
 }
 
 impl<S> Clone for Reader<'_, S> {
@@ -54,7 +56,9 @@ impl<'a, S: Storage> Reader<'a, S> {
             return Err(Error::FutureRevision { requested, current: Revision::new(self.current) });
         }
         match self.compacted {
-            Some(compacted) if requested.get() < compacted => {
+            Some(compacted)
+                if requested.get() < compacted && self.pinned.binary_search(&requested.get()).is_err() =>
+            {
                 Err(Error::Compacted { requested, compacted: Revision::new(compacted) })
             }
             Some(_) | None => Ok(requested.get()),

@@ -168,7 +168,8 @@ impl<S: Storage> Store<S> {
             pager: &mut self.pager,
             records: &mut self.records,
             index: &mut self.index,
-            dead: &mut self.dead,
+            filing: &mut self.filing,
+            held: self.watchers.held_revision(),
         };
         let moved = mover.chunk(&mut parts, deadline)?;
         let is_stuck = moved == Moved::NoRoom && self.background.shrink.moved_before == Some(mover.moved());
@@ -191,8 +192,7 @@ impl<S: Storage> Store<S> {
         self.records.tree_mut().move_nodes(limit, &mut freed);
         freed.into_iter().for_each(|page| self.pager.free(page));
         self.pager.move_freelist(limit);
-        self.leases.write_anew();
-        self.times.write_anew();
+        self.write_kept_anew = true;
         self.move_log(limit)?;
         self.background.shrink.stage = Stage::Settling { limit };
         self.begin_checkpoint(None)

@@ -39,6 +39,7 @@ pub struct Snapshot<S: Storage> {
     revision: u64,
     /// The newest revision when the snapshot was taken.
     times: Times,
+    pinned: Arc<[u64]>,
     pub(super) current: u64,
     pub(super) compacted: Option<u64>,
     hold: Hold,
@@ -51,6 +52,7 @@ impl<S: Storage> Clone for Snapshot<S> {
             view: self.view.clone(),
             index: self.index.clone(),
             times: self.times.clone(),
+            pinned: Arc::clone(&self.pinned),
             hold: self.hold.clone(),
             ..*self
         }
@@ -68,6 +70,7 @@ impl<S: Storage> Snapshot<S> {
             compacted: store.compacted,
             hold: store.pager.hold(Note { revision, taken: store.background.seen.map(Time::as_micros) }),
             times: store.times.clone(),
+            pinned: Arc::clone(store.pins.revisions()),
         }
     }
 
@@ -79,6 +82,7 @@ impl<S: Storage> Snapshot<S> {
             current: self.current,
             compacted: self.compacted,
             times: &self.times,
+            pinned: &self.pinned,
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Status {
     pub keys: u64,
     /// Records stored: versions and tombstones.
     pub records: u64,
-    /// Records that a newer one has replaced and that are not yet removed.
+    /// Records that a newer one has replaced and that are not yet removed, those that pins hold among them.
     pub dead_records: u64,
     /// Bytes in a page.
     pub page_bytes: usize,
@@ -36,8 +36,12 @@ pub struct Status {
     pub is_out_of_space: bool,
     /// The storage is being made shorter, or is to be.
     pub is_shrinking: bool,
+    /// Background work has dead records to remove: for a compaction, or because what held them is gone.
+    pub is_compacting: bool,
     /// Leases that have not ended.
     pub leases: u64,
+    /// Pins; [`Store::pins`](crate::Store::pins) tells what each holds.
+    pub pins: u64,
     /// Watchers that were not cancelled.
     pub watchers: u64,
     /// Pages that the next write may use.
@@ -62,7 +66,7 @@ pub struct CompactionProgress {
     pub revision: Revision,
     /// Records removed so far by this compaction.
     pub removed: u64,
-    /// Records there were to remove when it began.
+    /// Records there are to remove, and were: fewer than at the beginning if some are held.
     pub total: u64,
     /// Pages that it has freed so far, less those it has filled anew.
     pub pages_freed: u64,

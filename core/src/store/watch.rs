@@ -19,7 +19,7 @@ use crate::records::{Body, Parts, Record, stored, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
-use crate::watch::{EventKind, State, Told, Wants};
+use crate::watch::{EventKind, Hold, Overrun, State, Told, Wants};
 
 /// What was there before a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,10 +133,30 @@ impl<S: Storage> WatchRequest<'_, S> {
         self
     }
 
+    /// Has compaction keep what this watcher was not told of, of all keys, so that it never loses anything to compaction while it is not
+    /// further behind than this. One that is gets [`Error::HoldExceeded`], and compaction goes on. A hold ends with the process.
+    ///
+    /// ```
+    /// # use palimpsest_kv::{Hold, Keys, Options, Store, Watched, storage::MemoryStorage};
+    /// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+    /// let watcher = store.watch(Keys::all()).hold(Hold::revisions(1_000)).start()?;
+    /// store.put("a", "1")?;
+    /// store.put("a", "2")?;
+    /// store.compact(store.revision())?;
+    /// let Watched::Batch(batch) = store.poll(&watcher)? else { panic!("there is something to tell") };
+    /// assert_eq!(batch.events.len(), 2, "though the first value is compacted");
+    /// # Ok::<(), palimpsest_kv::Error>(())
+    /// ```
+    pub fn hold(mut self, hold: Hold) -> Self {
+        self.wants.hold = Some(hold);
+        self
+    }
+
     /// Begins to watch. Costs O(log n) in the number of watchers.
     ///
     /// # Errors
-    /// [`Error::Compacted`] if the changes of that revision are no longer there; [`Error::EmptyKey`], [`Error::EmptyInterval`].
+    /// [`Error::Compacted`] if the changes of that revision are no longer there; [`Error::EmptyKey`], [`Error::EmptyInterval`];
+    /// [`Error::InvalidOption`] for a hold without a bound.
     pub fn start(self) -> Result<Watcher> {
         let Self { store, keys, from, mut wants } = self;
         store.check_keys(&keys)?;
@@ -146,7 +166,12 @@ impl<S: Storage> WatchRequest<'_, S> {
         let next = store.revision + 1;
         let from = from.filter(|from| from.get() > 0).unwrap_or(Revision::new(next));
         store.check_watchable(from.get())?;
+        if wants.hold.is_some_and(|hold| hold == Hold::default()) {
+            let reason = "it sets no bound".into();
+            return Err(Error::InvalidOption { option: "hold", reason });
+        }
         wants.first = from.get();
+        wants.floor = store.compacted.unwrap_or(0);
         let state = if from.get() < next {
             State::Behind(Position::new(from.get(), 0))
         } else {
@@ -231,6 +256,7 @@ impl<S: Storage> Store<S> {
     /// [`Error::Compacted`] if changes that it was not told of are no longer there: it will be told nothing more, and is to be
     /// replaced by one that begins at the revision compacted to, after the keys have been read as of it. [`Error::Corrupt`],
     /// [`Error::Storage`] if a record can't be read; it can be asked again. [`Error::WatchNotFound`] after [`Store::cancel`].
+    /// [`Error::HoldExceeded`] for one whose hold is over: as for one whose changes are no longer there.
     pub fn poll(&mut self, watcher: &Watcher) -> Result<Watched> {
         self.poll_id(watcher.id)
     }
@@ -246,14 +272,19 @@ impl<S: Storage> Store<S> {
             State::Listed(positions) => positions.front().map(|position| position.main),
             State::Behind(position) => Some(position.main),
             State::Lost(main) => Some(*main),
+            State::Overrun(Overrun { bound, limit, behind }) => {
+                let (bound, limit, behind) = (*bound, *limit, *behind);
+                return Err(Error::HoldExceeded { watcher: id, bound, limit, behind });
+            }
         };
-        let lost = first.and_then(|first| self.check_watchable(first).err());
+        let holds = watcher.wants.hold.is_some() && !sabotaged!(HoldIgnored);
+        let lost = first.filter(|_| !holds).and_then(|first| self.check_watchable(first).err());
         if let Some(error) = lost.filter(|_| !sabotaged!(WatcherLossHidden)) {
             self.watchers.told(id, Told::UpTo(State::Lost(first.unwrap_or(0))));
             return Err(error);
         }
         let (batch, told) = match &watcher.state {
-            State::Lost(_) => return Ok(Watched::Idle),
+            State::Lost(_) | State::Overrun(_) => return Ok(Watched::Idle),
             State::Behind(from) => {
                 let (batch, state) = self.scan(&watcher.keys, &watcher.wants, *from)?;
                 (batch, Told::UpTo(state))
@@ -408,17 +439,18 @@ impl<S: Storage> Store<S> {
         let entry =
             Entry::new(stored(self.pager.pages(), (page, record), Parts::KeyAndValue)?, record.position);
         let kind = if entry.version() == 0 { EventKind::Delete } else { EventKind::Put };
-        let previous = if wants.previous { self.previous_entry(&entry)? } else { Previous::NotAsked };
+        let previous = if wants.previous { self.previous_entry(wants, &entry)? } else { Previous::NotAsked };
         Ok(Event { kind, entry, previous })
     }
 
     /// What was there before the revision that an entry is of.
-    fn previous_entry(&self, entry: &Entry) -> Result<Previous> {
+    fn previous_entry(&self, wants: &Wants, entry: &Entry) -> Result<Previous> {
         let main = entry.mod_revision().get();
         if entry.create_revision().get() == main {
             return Ok(Previous::Nothing);
         }
-        if self.compacted.is_some_and(|compacted| main <= compacted) {
+        let compacted = if wants.hold.is_some() { wants.floor } else { self.compacted.unwrap_or(0) };
+        if main <= compacted {
             return Ok(if sabotaged!(PreviousMissing) { Previous::Nothing } else { Previous::Compacted });
         }
         let Some(position) = self.index.get(entry.key(), main - 1) else { return Ok(Previous::Nothing) };

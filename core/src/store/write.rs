@@ -232,7 +232,10 @@ impl<S: Storage> Store<S> {
                 let numbers = PutNumbers { age, version, lease: lease.map_or(0, LeaseId::get) };
                 self.records.append(&Record { position, body: Body::put((key, &value), numbers, room) });
                 self.leases.attach(key, lease);
-                self.note_for_watchers(key, position, EventKind::Put);
+                self.note_for_watchers((key, value.len()), position, EventKind::Put);
+                if let Some(tombstone) = effect.follows {
+                    self.filing.note_next(tombstone, writing.main);
+                }
                 effect.replaced
             }
             Ready::Delete { key, room } => {
@@ -243,21 +246,22 @@ impl<S: Storage> Store<S> {
                 };
                 self.records.append(&Record { position, body });
                 self.leases.detach(&key);
-                self.note_for_watchers(&key, position, EventKind::Delete);
+                self.note_for_watchers((&key, 0), position, EventKind::Delete);
                 let death = if sabotaged!(TombstoneDropped) { writing.main } else { writing.main + 1 };
-                self.dead.push(position, death);
+                self.filing.push(position, death);
                 Some(replaced)
             }
         };
         if let Some(replaced) = replaced {
-            self.dead.push(replaced, writing.main);
+            self.filing.push(replaced, writing.main);
         }
         self.record_count += 1;
         writing.sub += 1;
     }
 
-    fn note_for_watchers(&mut self, key: &[u8], position: Position, kind: EventKind) {
+    fn note_for_watchers(&mut self, (key, value_bytes): (&[u8], usize), position: Position, kind: EventKind) {
         if !self.watchers.is_empty() {
+            self.watchers.note_written(key.len() + value_bytes);
             self.watchers.note(key, position, kind);
         }
     }
@@ -266,7 +270,7 @@ impl<S: Storage> Store<S> {
     ///
     /// # Errors
     /// [`Error::RevisionsExhausted`] if no position is left in this revision.
-    pub(super) fn append_system(&mut self, record: SystemRecord) -> Result<()> {
+    pub(super) fn append_system(&mut self, record: SystemRecord<'_>) -> Result<()> {
         let last = self.records.last();
         let main = self.revision.max(last.main);
         let sub = if last.main == main { last.sub.checked_add(1) } else { Some(0) };
@@ -297,6 +301,7 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`Error::Storage`] if the storage fails.
     pub(super) fn settle(&mut self, durability: Durability) -> Result<()> {
+        self.watchers.check_holds(self.revision);
         match durability {
             Durability::Strict => self.flush().map(|_| ()),
             Durability::Relaxed if self.records.unwritten_leaves() >= MAX_UNWRITTEN_LEAVES => {

@@ -17,8 +17,8 @@ use crate::storage::Storage;
 /// A store whose writes are made durable as the caller says, whatever its options say. See
 /// [`Store::with_durability`].
 pub struct Writer<'a, S: Storage> {
-    store: &'a mut Store<S>,
-    durability: Durability,
+    pub(super) store: &'a mut Store<S>,
+    pub(super) durability: Durability,
 }
 
 impl<S: Storage> Store<S> {

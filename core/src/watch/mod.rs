@@ -5,10 +5,13 @@
 //! watcher is bounded however slow it is, and a write costs as much as there are watchers that it matches. This module knows
 //! nothing of records and pages.
 
+mod holding;
 mod interest;
 mod intervals;
 mod watcher;
 
+pub use holding::Hold;
+pub(crate) use holding::Overrun;
 pub(crate) use watcher::{State, Told, Wants, Watcher};
 
 use alloc::collections::BTreeSet;
@@ -18,7 +21,9 @@ use hashbrown::HashMap;
 
 use crate::keys::Keys;
 use crate::revision::Position;
+use crate::sabotage::sabotaged;
 use crate::scheduler::Time;
+use holding::Holders;
 use interest::Interest;
 
 /// What a change did to its key.
@@ -44,6 +49,7 @@ pub(crate) struct Watchers {
     /// Those whose time for that begins when the clock is next looked at.
     unseen: BTreeSet<u64>,
     last_id: u64,
+    holders: Holders,
     /// Kept to spare an allocation a change.
     matching: Vec<u64>,
 }
@@ -62,7 +68,11 @@ impl Watchers {
         self.last_id += 1;
         let id = self.last_id;
         self.interest.add(&keys, id);
-        let watcher = Watcher::new(keys, wants, state);
+        let mut watcher = Watcher::new(keys, wants, state);
+        if watcher.wants.hold.is_some() {
+            self.holders.ids.insert(id);
+            watcher.written = self.holders.written;
+        }
         if watcher.has_more() {
             self.ready.insert(id);
         }
@@ -79,6 +89,7 @@ impl Watchers {
         self.interest.remove(&watcher.keys, id);
         self.ready.remove(&id);
         self.unseen.remove(&id);
+        self.holders.ids.remove(&id);
         watcher.progress_at.map(|time| self.progress.remove(&(time, id)));
     }
 
@@ -108,7 +119,7 @@ impl Watchers {
             (Told::First(count), State::Listed(positions)) => {
                 drop(positions.drain(..count.min(positions.len())))
             }
-            (Told::First(_), State::Behind(_) | State::Lost(_)) => {}
+            (Told::First(_), State::Behind(_) | State::Lost(_) | State::Overrun(_)) => {}
             (Told::UpTo(state), _) => watcher.state = state,
         }
         watcher.owes_progress = false;
@@ -119,6 +130,48 @@ impl Watchers {
             watcher.progress_at.take().map(|time| self.progress.remove(&(time, id)));
             self.unseen.insert(id);
         }
+    }
+
+    /// Notes that something was written, of so many bytes.
+    pub(crate) fn note_written(&mut self, bytes: usize) {
+        self.holders.written += bytes as u64;
+    }
+
+    /// Ends the hold of those who are too far behind, now that the store is at this revision. Costs O(watchers that hold).
+    pub(crate) fn check_holds(&mut self, revision: u64) {
+        if self.holders.ids.is_empty() {
+            return;
+        }
+        self.holders.sample(revision);
+        let oldest = self.held_revision();
+        self.holders.forget_before(oldest);
+        let (holders, watchers, ready) = (&self.holders, &mut self.watchers, &mut self.ready);
+        let mut passed = Vec::new();
+        for id in &holders.ids {
+            let Some(watcher) = watchers.get_mut(id) else { continue };
+            let held = watcher.held_revision();
+            let written = holders.written_until(held).max(watcher.written);
+            let overrun = watcher.wants.hold.and_then(|hold| {
+                hold.passed(revision.saturating_sub(held), holders.written.saturating_sub(written))
+            });
+            if let Some(overrun) = overrun.filter(|_| held < revision) {
+                watcher.state = State::Overrun(overrun);
+                ready.insert(*id);
+                passed.push(*id);
+            }
+        }
+        passed.iter().for_each(|id| {
+            self.holders.ids.remove(id);
+        });
+    }
+
+    /// The revision that compaction may reach: what is visible then and all that came later is still needed.
+    pub(crate) fn held_revision(&self) -> u64 {
+        if sabotaged!(HoldIgnored) {
+            return u64::MAX;
+        }
+        let held = self.holders.ids.iter().filter_map(|id| self.watchers.get(id));
+        held.map(Watcher::held_revision).min().unwrap_or(u64::MAX)
     }
 
     /// Watchers that there may be something to tell, in the order of their numbers.
@@ -165,6 +218,13 @@ impl Watchers {
         self.interest.check()?;
         if self.interest.len() != self.watchers.len() {
             return Err("one is asked that is no watcher");
+        }
+        let holds = |(id, watcher): (&u64, &Watcher)| {
+            let is_over = matches!(watcher.state, State::Overrun(_));
+            self.holders.ids.contains(id) == (watcher.wants.hold.is_some() && !is_over)
+        };
+        if !self.watchers.iter().all(holds) || self.holders.ids.len() > self.watchers.len() {
+            return Err("a watcher that holds is not among those that do");
         }
         if !self.watchers.iter().all(|(id, watcher)| !watcher.has_more() || self.ready.contains(id)) {
             return Err("there is something to tell to a watcher that is not ready");

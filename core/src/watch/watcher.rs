@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::EventKind;
+use super::holding::{Hold, Overrun};
 use crate::keys::Keys;
 use crate::limits::MAX_WATCH_LIST;
 use crate::revision::Position;
@@ -24,6 +25,10 @@ pub(crate) struct Wants {
     pub(crate) fragment_bytes: Option<usize>,
     /// How long it wants to hear nothing before it is told how far the store is.
     pub(crate) progress: Option<Duration>,
+    /// How far it may be behind while compaction waits for it; `None` if it does not wait.
+    pub(crate) hold: Option<Hold>,
+    /// What was compacted when it began, if compaction waits for it.
+    pub(crate) floor: u64,
 }
 
 impl Wants {
@@ -41,6 +46,8 @@ pub(crate) enum State {
     Behind(Position),
     /// Compaction has removed what it was not yet told of, which began with this revision.
     Lost(u64),
+    /// Compaction has waited for it long enough.
+    Overrun(Overrun),
 }
 
 /// What a watcher has been told now.
@@ -64,19 +71,31 @@ pub(crate) struct Watcher {
     pub(super) progress_at: Option<Time>,
     /// It is time to tell it how far the store is.
     pub(crate) owes_progress: bool,
+    /// What was written by all when it began, if compaction waits for it.
+    pub(super) written: u64,
 }
 
 impl Watcher {
     pub(super) fn new(keys: Keys, wants: Wants, state: State) -> Self {
-        Self { keys, wants, state, progress_at: None, owes_progress: false }
+        Self { keys, wants, state, progress_at: None, owes_progress: false, written: 0 }
     }
 
     /// Whether there is something to tell it, or may be.
     pub(crate) fn has_more(&self) -> bool {
         match &self.state {
             State::Listed(positions) => !positions.is_empty() || self.owes_progress,
-            State::Behind(_) | State::Lost(_) => true,
+            State::Behind(_) | State::Lost(_) | State::Overrun(_) => true,
         }
+    }
+
+    /// The revision up to which it needs nothing more than what is visible then; the largest number if it needs nothing at all.
+    pub(super) fn held_revision(&self) -> u64 {
+        let next = match &self.state {
+            State::Listed(positions) => positions.front().copied(),
+            State::Behind(position) => Some(*position),
+            State::Lost(_) | State::Overrun(_) => None,
+        };
+        next.map_or(u64::MAX, |next| next.main.saturating_sub(1).max(self.wants.floor))
     }
 
     /// Notes a change of one of its keys. Answers whether that gives it something to be told.

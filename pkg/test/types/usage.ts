@@ -8,6 +8,7 @@ import {
   importStore,
   open,
   PalimpsestError,
+  type Pin,
   put,
   type Store,
   type SyncStorage,
@@ -109,6 +110,12 @@ export async function useModel(db: Store, revision: number): Promise<void> {
   }
   const said: WatchEvent[] = []
   for await (const { events } of db.watch({ all: true }, { puts: false })) said.push(...events)
+  const { revision: pinned }: { revision: number } = await db.pin('monday', 0, { expires: new Date() })
+  const pins: Pin[] = await db.pins()
+  const until: number | undefined = pins[0]?.expires
+  await db.unpin('monday', { durability: 'strict' })
+  await db.watch('a', { hold: { revisions: 100, bytes: 1 << 20 } }).return()
+  void [pinned, until]
   await db.setAutoCompaction({ periodic: 3_600_000 })
   await db.setAutoCompaction({ periodic: 3_600_000, revisions: 1_000 })
   const at = new Date()

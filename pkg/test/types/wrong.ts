@@ -46,6 +46,10 @@ export async function misuse(): Promise<void> {
   await db.get('a', { at: 1_700_000_000_000 })
   // @ts-expect-error: a policy is one of the two
   await db.setAutoCompaction({ hours: 5 })
+  // @ts-expect-error: the name comes first
+  await db.pin(5)
+  // @ts-expect-error: a hold is bounded by numbers
+  db.watch('a', { hold: true })
   // @ts-expect-error: a lease's number is a number
   await db.keepAlive('7')
   // @ts-expect-error: a text is no bytes

@@ -217,6 +217,15 @@ fn a_compaction_that_was_interrupted_goes_on() {
     check_simulated(Sabotage::FinishedTooEarly);
 }
 
+/// A pin holds all that is visible at its revision and nothing else, and a key that was deleted then does not come back to life.
+#[test]
+fn a_pin_holds_what_was_visible_and_nothing_else() {
+    check_simulated(Sabotage::PinEndsEarly);
+    check_simulated(Sabotage::UnpinnedForgotten);
+    check_simulated(Sabotage::TombstoneBeforeElder);
+    check_simulated(Sabotage::PinsNotCheckpointed);
+}
+
 /// redb before 4.3.0: an iterator left out entries after an error.
 #[test]
 fn a_range_ends_with_its_first_error() {
@@ -281,6 +290,12 @@ fn a_watcher_of_the_future_is_not_told_of_the_past() {
 fn a_watcher_is_told_what_compaction_took() {
     check_simulated(Sabotage::WatcherLossHidden);
     check(Sabotage::PreviousMissing, scenarios::watchers_at_the_edges);
+}
+
+/// A watcher that compaction is to wait for loses nothing.
+#[test]
+fn compaction_waits_for_watchers_that_hold() {
+    check_simulated(Sabotage::HoldIgnored);
 }
 
 /// Events of one revision come together.

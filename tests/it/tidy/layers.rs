@@ -9,7 +9,7 @@ use super::{Source, assert_complaints, assert_tidy, sources};
 const WORDS: [&str; 7] = ["error", "revision", "keys", "limits", "checksum", "sync", "sabotage"];
 
 /// The engine's modules, each with how high it stands. A module uses only lower ones.
-const HEIGHTS: [(&str, u32); 11] = [
+const HEIGHTS: [(&str, u32); 12] = [
     ("exchange", 6),
     ("salvage", 6),
     ("store", 5),
@@ -18,6 +18,7 @@ const HEIGHTS: [(&str, u32); 11] = [
     ("index", 3),
     ("lease", 3),
     ("times", 3),
+    ("pin", 3),
     ("watch", 3),
     ("pager", 2),
     ("storage", 1),
@@ -56,9 +57,9 @@ fn objection(from: &str, to: &str) -> Option<String> {
     let forbidden = || Some(format!("{from} may not use {to}"));
     match (from, to) {
         ("scheduler", _) => forbidden(),
-        ("store" | "compaction" | "lease" | "times" | "watch", "scheduler") => None,
+        ("store" | "compaction" | "lease" | "pin" | "times" | "watch", "scheduler") => None,
         (_, "scheduler") => forbidden(),
-        ("index" | "lease" | "times" | "watch", to) if !WORDS.contains(&to) => forbidden(),
+        ("index" | "lease" | "pin" | "times" | "watch", to) if !WORDS.contains(&to) => forbidden(),
         (from, to) if WORDS.contains(&from) && WORDS.contains(&to) => None,
         (from, to) => match (height(from), height(to)) {
             (Some(above), Some(below)) if above > below => None,

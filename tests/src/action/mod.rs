@@ -180,6 +180,8 @@ pub struct Wish {
     pub fragments: Option<usize>,
     /// After how many milliseconds without a word it wants to hear how far the store is.
     pub progress: Option<u64>,
+    /// How many revisions and bytes it may be behind while compaction waits for it; neither if it does not wait.
+    pub hold: (Option<u64>, Option<u64>),
 }
 
 /// What a watcher does not want to hear of.
@@ -218,6 +220,10 @@ pub enum Action {
     Revoke(u64),
     /// Renews the lease with this number.
     KeepAlive(u64),
+    /// Pins a revision, 0 for the newest: under which name, and until when, in milliseconds since 1970.
+    Pin(String, u64, Option<u64>),
+    /// Removes the pin of this name.
+    Unpin(String),
     /// Lets so many microseconds pass.
     Pass(u64),
     /// Sets the calendar so many milliseconds forward or back; as far back as can be stands for where it was in the beginning.

@@ -22,7 +22,7 @@ impl<M: Medium> Checked<M> {
         copy.check().expect("the copy is sound");
         let status = copy.status().expect("a store tells its status");
         let seen = (status.revision.get(), status.compacted.map(Revision::get), status.records);
-        let least = self.model.numbers(self.model.compacted());
+        let least = self.model.numbers(&self.model.rule(self.model.compacted()));
         assert_eq!(seen, (self.model.revision(), self.model.compacted(), least.records), "the copy");
         assert!(exported(&copy).expect("the copy can be exported") == bytes, "a copy of the copy differs");
         self.compare_copied_leases(&copy);

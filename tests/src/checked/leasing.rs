@@ -54,10 +54,10 @@ impl<M: Medium> Checked<M> {
         }
     }
 
-    /// A strict store makes a change of its leases durable at once.
-    fn settled_if_strict(&mut self) {
+    /// A strict store makes a change of its leases or pins durable at once.
+    pub(super) fn settled_if_strict(&mut self) {
         if self.options.durability == Durability::Strict {
-            self.model.leases_mut().settled();
+            self.model.settled();
         }
     }
 
@@ -108,7 +108,10 @@ impl<M: Medium> Checked<M> {
 
     pub(super) fn run_until_idle(&mut self) {
         self.try_run_until_idle().expect("background work succeeds");
+        self.model.pins_mut().at_rest();
+        self.has_held = self.is_held();
         let status = self.store().status().expect("a store tells its status");
+        assert!(!status.is_compacting, "nothing is left to do, so nothing is left to remove");
         assert_eq!(status.finished, status.scheduled, "nothing is left to do, so the compaction is finished");
         assert_eq!(status.durable_revision, status.revision, "nothing is left to do, so all is durable");
     }
@@ -122,7 +125,7 @@ impl<M: Medium> Checked<M> {
                 Next::At(_) if is_at_rest(self.store())? => return Ok(()),
                 Next::At(time) => self.clock.advance_to(time),
                 Next::Idle => {
-                    self.model.leases_mut().settled();
+                    self.model.settled();
                     return Ok(());
                 }
             }
@@ -140,6 +143,9 @@ impl<M: Medium> Checked<M> {
         if !self.model.leases().all().is_empty() {
             self.looked = Some((start, self.clock.peek()));
             self.end_leases((start, looked), next.as_ref().ok());
+        }
+        if !self.model.pins().all().is_empty() {
+            self.end_pins(wall, next.as_ref().ok());
         }
         next
     }

@@ -4,7 +4,7 @@ use palimpsest_kv::{Durability, Error, Keys, Options, Revision, Snapshot, Store,
 
 use crate::action::{Action, Form, Found, Query};
 use crate::medium::Medium;
-use crate::model::{Horizon, Limits, Model, Numbers};
+use crate::model::{Horizon, Limits, Model, Numbers, Rule};
 use crate::rng::Rng;
 use crate::sim::SimClock;
 
@@ -12,10 +12,13 @@ mod compare;
 mod copying;
 mod leasing;
 mod past;
+mod pinning;
 mod timing;
 mod trouble;
 mod watching;
 mod writing;
+
+pub use pinning::pins_of;
 
 use compare::{Asked, Place, agree, compare_range, everything, read_of};
 use watching::Watching;
@@ -45,6 +48,8 @@ pub struct Checked<M: Medium> {
     watchers: Vec<Watching>,
     /// What the last write that found no space would have needed.
     refused: Option<u64>,
+    /// Compaction has waited for a watcher since the store last had nothing to do: what it held may still be there.
+    has_held: bool,
     /// Between which moments the clock was last looked at by the store, if it was.
     looked: Option<(Time, Time)>,
     /// How many actions were compared.
@@ -98,6 +103,7 @@ impl<M: Medium> Checked<M> {
             durable: 1,
             watchers: Vec::new(),
             refused: None,
+            has_held: false,
             looked: None,
             turn: 0,
         }
@@ -141,7 +147,7 @@ impl<M: Medium> Checked<M> {
     /// # Panics
     /// If they differ.
     pub fn apply(&mut self, action: &Action) {
-        self.model.leases_mut().begin();
+        self.model.begin();
         match action {
             Action::Put(..) | Action::Delete(_) | Action::Commit(_) => {
                 self.write(self.options.durability, action);
@@ -153,6 +159,7 @@ impl<M: Medium> Checked<M> {
             Action::ReadSnapshot(place, query) => self.read_snapshot(*place, query),
             Action::DropSnapshot(place) => drop(self.snapshots.swap_remove(*place)),
             Action::Grant(..) | Action::Revoke(_) | Action::KeepAlive(_) => self.change_lease(action),
+            Action::Pin(..) | Action::Unpin(_) => self.change_pin(action),
             Action::Pass(micros) => self.clock.advance(*micros),
             Action::SetCalendar(by) => self.set_calendar(*by),
             Action::Watch(wish) => self.watch(wish),
@@ -174,7 +181,7 @@ impl<M: Medium> Checked<M> {
             Action::Compact(revision) => {
                 let answer = self.store().compact(*revision).map(|compaction| compaction.revision.get());
                 if answer.is_ok() {
-                    self.model.leases_mut().settled();
+                    self.model.settled();
                 }
                 agree(answer, self.model.compact(*revision));
             }
@@ -183,12 +190,11 @@ impl<M: Medium> Checked<M> {
             Action::Flush => {
                 let revision = self.store().flush().expect("a flush succeeds").get();
                 assert_eq!(revision, self.model.revision(), "what a flush made durable");
-                self.model.leases_mut().settled();
+                self.model.settled();
             }
             Action::Checkpoint => {
                 self.store().checkpoint().expect("a checkpoint succeeds");
-                self.model.leases_mut().settled();
-                self.model.times_mut().settled();
+                self.model.settled();
             }
             Action::Shrink => self.store().shrink(),
             Action::Reopen => self.reopen(),
@@ -272,8 +278,7 @@ impl<M: Medium> Checked<M> {
         let store = self.store.take().expect("the store is open");
         let storage = store.close().expect("closing succeeds");
         self.medium.closed(storage.expect("no snapshot holds the storage"));
-        self.model.leases_mut().settled();
-        self.model.times_mut().settled();
+        self.model.settled();
         self.open();
         self.compare_times_kept();
         self.watch_again();
@@ -296,6 +301,7 @@ impl<M: Medium> Checked<M> {
         self.compare_leases();
         self.compare_past(rng);
         (0..SAMPLED_TIMES).for_each(|_| self.compare_times(rng.index(1 << 30)));
+        self.compare_pins();
         let newest = self.model.revision();
         let oldest = self.model.compacted().unwrap_or(0).max(1);
         let sampled = (0..SAMPLED_REVISIONS).map(|_| oldest + rng.below(newest + 1 - oldest));
@@ -303,6 +309,9 @@ impl<M: Medium> Checked<M> {
             self.range(&everything(Some(revision), Form::Collected));
         }
         self.range(&everything(None, Form::Lazy));
+        for revision in self.model.pins().revisions() {
+            self.range(&everything(Some(revision), Form::Collected));
+        }
         (0..self.snapshots.len())
             .for_each(|place| self.read_snapshot(place, &everything(None, Form::Collected)));
         if rng.once_in(HASHED_ONE_IN) {
@@ -334,8 +343,11 @@ impl<M: Medium> Checked<M> {
             status.finished,
             status.scheduled
         );
-        let most = self.model.numbers(status.finished.map(Revision::get));
-        let least = self.model.numbers(self.model.compacted());
+        let (pins, finished) = (self.model.pins(), status.finished.map(Revision::get));
+        let removed = finished.filter(|_| !self.has_held);
+        let most = self.model.numbers(&Rule { compacted: removed, pinned: pins.revisions_and_loose() });
+        let least = Rule { compacted: self.model.compacted(), pinned: pins.revisions() };
+        let least = self.model.numbers(&least);
         let within = |seen: u64, least: u64, most: u64| (least..=most).contains(&seen);
         assert!(
             seen.live_keys == most.live_keys
@@ -346,6 +358,7 @@ impl<M: Medium> Checked<M> {
         );
         assert_eq!(status.snapshots, self.snapshots.len() as u64, "open snapshots");
         assert_eq!(status.watchers, self.watchers.len() as u64, "watchers");
+        assert_eq!(status.pins, self.model.pins().all().len() as u64, "pins");
         assert_eq!(status.leases, self.model.leases().all().len() as u64, "leases");
     }
 }

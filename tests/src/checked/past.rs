@@ -87,7 +87,7 @@ impl<S: Storage> State<'_, S> {
         &self,
         model: &Model,
         (key, wanted): (&[u8], Wanted),
-        seen: (Horizon, u64),
+        seen: (&Horizon, u64),
     ) {
         let (horizon, until) = seen;
         let answer = self.history(key, wanted);
@@ -96,7 +96,7 @@ impl<S: Storage> State<'_, S> {
         agree(answer, if key.is_empty() { Err(vec![Error::EmptyKey]) } else { Ok(expected) });
     }
 
-    fn compare_diff(&self, model: &Model, (from, to): (u64, u64), seen: (Horizon, Option<usize>)) {
+    fn compare_diff(&self, model: &Model, (from, to): (u64, u64), seen: (&Horizon, Option<usize>)) {
         let (horizon, limit) = seen;
         let keys = Keys::all();
         let answer = self.diff(from, to, (&keys, limit));
@@ -125,7 +125,7 @@ impl<M: Medium> Checked<M> {
         let newest = self.model.revision();
         let (horizon, wanted) = (self.model.horizon(), Wanted::random(&mut rng, newest));
         let store = self.store.as_ref().expect("the store is open");
-        State::Store(store).compare_history(&self.model, (&key, wanted), (horizon, newest));
+        State::Store(store).compare_history(&self.model, (&key, wanted), (&horizon, newest));
         let at = rng.below(newest + 1);
         let count = store.range(Keys::at_least(&key)).at(at).count();
         let expected = horizon.readable(Some(at));
@@ -136,7 +136,8 @@ impl<M: Medium> Checked<M> {
     pub(super) fn compare_past(&mut self, rng: &mut Rng) {
         let (model, newest) = (&self.model, self.model.revision());
         let store = self.store.as_ref().expect("the store is open");
-        let (oldest, seen) = (model.compacted().unwrap_or(1), (model.horizon(), newest));
+        let (oldest, horizon) = (model.compacted().unwrap_or(1), model.horizon());
+        let seen = (&horizon, newest);
         for key in model.keys() {
             State::Store(store).compare_history(model, (key, WHOLE), seen);
             State::Store(store).compare_history(model, (key, Wanted::random(rng, newest)), seen);
@@ -146,14 +147,14 @@ impl<M: Medium> Checked<M> {
             [(oldest, newest), (between(rng), between(rng)), (rng.below(newest + 2), between(rng))]
         {
             let limit = if rng.once_in(2) { None } else { Some(rng.index(5)) };
-            State::Store(store).compare_diff(model, (from, to), (model.horizon(), limit));
+            State::Store(store).compare_diff(model, (from, to), (&horizon, limit));
         }
         for held in &self.snapshots {
             let state = State::Snapshot(&held.snapshot);
             for key in model.keys() {
-                state.compare_history(model, (key, WHOLE), (held.horizon, held.revision));
+                state.compare_history(model, (key, WHOLE), (&held.horizon, held.revision));
             }
-            state.compare_diff(model, (held.revision, 0), (held.horizon, None));
+            state.compare_diff(model, (held.revision, 0), (&held.horizon, None));
         }
         self.compare_dry_run(between(rng));
     }
@@ -164,7 +165,10 @@ impl<M: Medium> Checked<M> {
         let answer = store.dry_run(revision).and_then(|run| run.by_prefix("0", 1).finish(store));
         let expected = match model.clone().compact(revision) {
             Err(errors) => return agree(answer.map(|report| report.freed.records), Err(errors)),
-            Ok(_) => model.numbers(model.compacted()).records - model.numbers(Some(revision)).records,
+            Ok(_) => {
+                let left = |compacted| model.numbers(&model.rule(compacted)).records;
+                left(model.compacted()) - left(Some(revision))
+            }
         };
         let report = answer.expect("a dry run succeeds");
         assert_eq!(report.revision, Revision::new(revision));

@@ -7,6 +7,7 @@ use palimpsest_kv::{Delete, Error, Put, Revision, Transaction};
 use super::Checked;
 use super::compare::{everything, refused};
 use super::leasing::lease_id;
+use super::pinning::pin;
 use crate::action::{Action, Form};
 use crate::faulty::Fault;
 use crate::medium::Medium;
@@ -55,6 +56,15 @@ impl<M: Medium> Checked<M> {
             Action::KeepAlive(id) => {
                 let expected = model.leases().get(*id);
                 store.keep_alive(lease_id(*id)).map(drop).or_else(|error| refused(error, expected))
+            }
+            Action::Pin(name, revision, expires) => {
+                let pinned = (*revision, *expires);
+                let expected = model.pin(name, pinned);
+                pin(store, name, pinned).map(drop).or_else(|error| refused(error, expected))
+            }
+            Action::Unpin(name) => {
+                let expected = model.unpin(name);
+                store.unpin(name).or_else(|error| refused(error, expected))
             }
             Action::Flush => store.flush().map(drop),
             Action::Checkpoint => store.checkpoint(),
@@ -144,6 +154,7 @@ impl<M: Medium> Checked<M> {
         self.model.roll_back_to(revision);
         self.leases_after_a_crash(revision);
         self.times_after_a_crash();
+        self.pins_after_a_crash(revision);
         assert_eq!(self.store().durable_revision().get(), revision, "what came back is durable");
     }
 }

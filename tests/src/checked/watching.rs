@@ -1,6 +1,8 @@
 //! Watchers: what they are told beside what the model says has happened.
 
-use palimpsest_kv::{Error, Event, EventKind, Previous, Revision, WatchBatch, Watched, Watcher};
+use palimpsest_kv::{
+    Error, Event, EventKind, Hold, HoldBound, Previous, Revision, WatchBatch, Watched, Watcher,
+};
 use std::time::Duration;
 
 use super::Checked;
@@ -32,6 +34,10 @@ pub(super) struct Watching {
     /// The oldest position that it was not told of.
     next: (u64, u64),
     mode: Mode,
+    /// What was compacted when it began, if compaction waits for it.
+    floor: Option<u64>,
+    /// The store's revision when it was last asked.
+    asked: u64,
 }
 
 /// How the store stands.
@@ -76,6 +82,29 @@ impl Watching {
         }
     }
 
+    fn holds(&self) -> bool {
+        self.wish.hold != (None, None)
+    }
+
+    /// How many revisions it is behind, if that is known and more than none.
+    fn behind(&self, pending: &[&Change], revision: u64) -> Option<u64> {
+        let held = self.needs(pending)?.saturating_sub(1).max(self.floor.unwrap_or(0));
+        revision.checked_sub(held).filter(|behind| *behind > 0)
+    }
+
+    /// Compaction has waited for it long enough.
+    fn take_overrun(&self, error: &Error, behind: Option<u64>) {
+        let Error::HoldExceeded { watcher, bound, limit, behind: told } = error else { panic!("{error:?}") };
+        let most = match bound {
+            HoldBound::Revisions => self.wish.hold.0,
+            HoldBound::Bytes => self.wish.hold.1,
+        };
+        assert_eq!((*watcher, Some(*limit)), (self.watcher.id(), most), "{error:?} of {self:?}");
+        assert!(told > limit, "{error:?}");
+        let is_known = self.mode != Mode::Somewhere && *bound == HoldBound::Revisions;
+        assert!(!is_known || Some(*told) <= behind, "{error:?} of one that is {behind:?} behind");
+    }
+
     /// The events must be the next ones, in order, none left out but those that may be.
     fn compare_batch<'a>(
         &self,
@@ -88,13 +117,13 @@ impl Watching {
             let event = told(event);
             while let Some((change, others)) = rest.split_first() {
                 let is_it = change.main == event.found.modified && change.key == event.found.key;
-                if is_it && model.kind(change) == event.kind || !model.is_forgotten(change) {
+                if is_it && model.kind(change) == event.kind || !model.is_forgotten(change, now.compacted) {
                     break;
                 }
                 rest = others;
             }
             let (change, others) = rest.split_first().unwrap_or_else(|| panic!("{event:?} did not happen"));
-            let mut expected = model.told(change);
+            let mut expected = model.told(change, now.compacted);
             if !self.wish.previous {
                 expected.before = Before::NotAsked;
             }
@@ -126,7 +155,8 @@ impl Watching {
         assert!(last.is_some() || is_progress, "an empty batch: {batch:?}");
         assert!(last.unwrap_or(0) <= revision && revision <= now.visible, "{batch:?} at {now:?}");
         assert!(revision + 1 >= self.next.0, "revision {revision} is told to one who is at {:?}", self.next);
-        let is_missing = |change: &&&Change| change.main <= revision && !model.is_forgotten(change);
+        let is_missing =
+            |change: &&&Change| change.main <= revision && !model.is_forgotten(change, now.compacted);
         let missing = rest.iter().find(is_missing);
         assert_eq!(missing, None, "revision {revision} is told, and this is not");
         self.next = (revision + 1, 0);
@@ -139,7 +169,8 @@ impl Watching {
     /// There is nothing to tell.
     fn take_silence(&mut self, (model, now): (&Model, Now)) {
         let pending = self.pending(model);
-        let is_missing = |change: &&&Change| change.main <= now.visible && !model.is_forgotten(change);
+        let is_missing =
+            |change: &&&Change| change.main <= now.visible && !model.is_forgotten(change, now.compacted);
         assert_eq!(pending.iter().find(is_missing), None, "this is not told");
         let is_overflown = self.mode == Mode::Listed && pending.len() > MAX_LISTED;
         let first = pending.first().map_or(0, |change| change.main);
@@ -186,6 +217,10 @@ impl<M: Medium> Checked<M> {
         if let Some(millis) = wish.progress {
             request = request.progress(Duration::from_millis(millis));
         }
+        if wish.hold != (None, None) {
+            let hold = wish.hold.0.map_or_else(Hold::default, Hold::revisions);
+            request = request.hold(wish.hold.1.map_or(hold, |bytes| hold.and_bytes(bytes)));
+        }
         let answer = request.start();
         let mut errors = Vec::new();
         if let Some(compacted) = self.model.compacted().filter(|compacted| first < *compacted) {
@@ -200,12 +235,19 @@ impl<M: Medium> Checked<M> {
                 assert_eq!(errors, [], "the store has begun to watch {wish:?}");
                 let mode = if first <= revision { Mode::Behind(first) } else { Mode::Listed };
                 let wish = wish.clone();
-                self.watchers.push(Watching { watcher, wish, first, next: (first, 0), mode });
+                self.has_held |= wish.hold != (None, None);
+                let (next, floor) = ((first, 0), self.model.compacted());
+                self.watchers.push(Watching { watcher, wish, first, next, mode, floor, asked: revision });
             }
             // Whether an interval holds a key can't be asked; that it holds none of those that there are can.
             Err(Error::EmptyInterval) => assert!(!self.model.keys().any(|key| wish.keys.contains(key))),
             Err(error) => assert!(errors.contains(&error), "{error:?}, not one of {errors:?}"),
         }
+    }
+
+    /// Whether compaction waits for any watcher.
+    pub(super) fn is_held(&self) -> bool {
+        self.watchers.iter().any(Watching::holds)
     }
 
     pub(super) fn cancel(&mut self, place: usize) {
@@ -219,13 +261,20 @@ impl<M: Medium> Checked<M> {
         let now = self.now();
         let store = self.store.as_mut().expect("the store is open");
         let watching = self.watchers.get_mut(place).expect("an action names a watcher");
+        let holds = watching.holds();
+        let now = Now { compacted: if holds { watching.floor } else { now.compacted }, ..now };
         let pending = watching.pending(&self.model);
         let needs = watching.needs(&pending);
         let lost = now.compacted.filter(|compacted| needs.is_some_and(|needs| needs < *compacted));
+        let behind = watching.behind(&pending, now.revision);
+        let is_over =
+            now.revision > watching.asked && watching.wish.hold.0.is_some_and(|most| behind > Some(most));
+        watching.asked = now.revision;
         let is_ready = store.ready_watchers().contains(&watching.watcher.id());
         match store.poll(&watching.watcher) {
             Ok(answer) => {
                 assert_eq!(lost, None, "{watching:?} was told {answer:?}, and has lost something");
+                assert!(!is_over, "{watching:?} was told {answer:?}, and is {behind:?} behind");
                 assert!(is_ready || answer == Watched::Idle, "{answer:?} for one that is not ready");
                 match answer {
                     Watched::Batch(batch) => watching.take_batch(&batch, (&self.model, now)),
@@ -235,6 +284,11 @@ impl<M: Medium> Checked<M> {
                         watching.mode = Mode::Somewhere;
                     }
                 }
+            }
+            Err(error) if holds => {
+                watching.take_overrun(&error, behind);
+                assert_eq!(store.poll(&watching.watcher), Err(error), "asked once more");
+                return self.cancel(place);
             }
             Err(error) => {
                 let Error::Compacted { requested, compacted } = error.clone() else { panic!("{error:?}") };

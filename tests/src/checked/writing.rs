@@ -59,7 +59,7 @@ impl<M: Medium> Checked<M> {
         if durability == Durability::Strict && self.model.revision() > before {
             let durable = self.store().durable_revision().get();
             assert_eq!(durable, self.model.revision(), "a strict write is durable at once");
-            self.model.leases_mut().settled();
+            self.model.settled();
         }
     }
 

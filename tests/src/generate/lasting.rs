@@ -1,4 +1,4 @@
-//! Random leases and watchers.
+//! Random leases, pins and watchers.
 
 use palimpsest_kv::Keys;
 
@@ -6,6 +6,7 @@ use super::Swarm;
 use crate::action::{Action, Wish, Without};
 use crate::model::Model;
 use crate::rng::Rng;
+use crate::sim::CALENDAR_START;
 
 /// The numbers that leases are given, besides those that the store chooses.
 const NUMBERS: u64 = 4;
@@ -28,6 +29,29 @@ pub(super) fn pass(rng: &mut Rng) -> Action {
         7_000_000 if rng.once_in(4) => Action::SetCalendar(rng.one_of(&SET)),
         micros => Action::Pass(micros),
     }
+}
+
+/// The names that pins are given.
+const NAMES: [&str; 5] = ["a", "b", "c", "monday", "the day before yesterday"];
+
+/// The name of a pin: mostly one that there is.
+pub(super) fn pin_name(rng: &mut Rng, model: &Model) -> String {
+    let names: Vec<&str> = model.pins().all().keys().map(String::as_str).collect();
+    match rng.below(40) {
+        0 => String::new(),
+        1 => "n".repeat(255 + rng.index(2)),
+        2 => "$own".into(),
+        3..20 if !names.is_empty() => rng.one_of(&names).into(),
+        _ => rng.one_of(&NAMES).into(),
+    }
+}
+
+/// Pins a revision: mostly one that can be read, of which the newest is the one that lasts longest.
+pub(super) fn pin(rng: &mut Rng, model: &Model) -> Action {
+    let name = if rng.once_in(3) { pin_name(rng, model) } else { rng.one_of(&NAMES).into() };
+    let revision = super::revision(rng, model).unwrap_or(0);
+    let expires = rng.one_of(&[None, None, None, Some(0), Some(2_000), Some(60_000)]);
+    Action::Pin(name, revision, expires.map(|millis| CALENDAR_START + millis))
 }
 
 impl Swarm {
@@ -59,6 +83,12 @@ impl Swarm {
             previous: rng.once_in(2),
             fragments: if rng.once_in(4) { Some(rng.one_of(&[0, 1, 100, 2_000])) } else { None },
             progress: if rng.once_in(5) { Some(rng.one_of(&[1, 500])) } else { None },
+            hold: match rng.below(8) {
+                0 => (Some(rng.one_of(&[0, 3, 30])), None),
+                1 => (None, Some(rng.one_of(&[0, 1_000, 30_000]))),
+                2 => (Some(100_000), Some(1 << 40)),
+                _ => (None, None),
+            },
         }
     }
 }

@@ -38,6 +38,8 @@ enum Kind {
     Grant,
     Revoke,
     KeepAlive,
+    Pin,
+    Unpin,
     Pass,
     Watch,
     Poll,
@@ -57,7 +59,7 @@ enum Kind {
 
 /// Every kind, and how often it comes compared with the others before the swarm has its say. Those at the end cost as much as
 /// hundreds of the others.
-const KINDS: [(Kind, u64); 26] = [
+const KINDS: [(Kind, u64); 28] = [
     (Kind::Put, 400),
     (Kind::Delete, 60),
     (Kind::Commit, 100),
@@ -69,6 +71,8 @@ const KINDS: [(Kind, u64); 26] = [
     (Kind::Grant, 16),
     (Kind::Revoke, 6),
     (Kind::KeepAlive, 8),
+    (Kind::Pin, 12),
+    (Kind::Unpin, 8),
     (Kind::Pass, 20),
     (Kind::Watch, 10),
     (Kind::Poll, 60),
@@ -183,6 +187,8 @@ impl Swarm {
             Kind::Revoke => Action::Revoke(lasting::lease(rng, model)),
             Kind::KeepAlive => Action::KeepAlive(lasting::lease(rng, model)),
             Kind::Pass => lasting::pass(rng),
+            Kind::Pin => lasting::pin(rng, model),
+            Kind::Unpin => Action::Unpin(lasting::pin_name(rng, model)),
             Kind::Quota => Action::Quota(rng.one_of(&[None, None, Some(3_000), Some(20_000), Some(100_000)])),
             Kind::Compact => Action::Compact(compact_revision(rng, model)),
             Kind::RunUntilIdle => Action::RunUntilIdle,
@@ -205,7 +211,7 @@ impl Swarm {
 
     /// What is interrupted, and after how many changes.
     fn interrupted(&self, rng: &mut Rng, model: &Model) -> (Box<Action>, u64) {
-        let action = match rng.below(12) {
+        let action = match rng.below(14) {
             0..2 => Action::Put(self.putting(rng, model)),
             2 => Action::Delete(self.deleting(rng)),
             3 => Action::Compact(compact_revision(rng, model)),
@@ -215,6 +221,8 @@ impl Swarm {
             7 => Action::Revoke(lasting::lease(rng, model)),
             8 => Action::KeepAlive(lasting::lease(rng, model)),
             9 => Action::Grant(Some(lasting::lease(rng, model)), 10_000),
+            10 => lasting::pin(rng, model),
+            11 => Action::Unpin(lasting::pin_name(rng, model)),
             _ => Action::RunUntilIdle,
         };
         let changes = rng.one_of(&[2, 8, 40]);
@@ -265,6 +273,10 @@ fn revision(rng: &mut Rng, model: &Model) -> Option<u64> {
         8 => Some(newest + rng.below(3)),
         9..11 => Some((oldest + rng.below(3)).saturating_sub(1)),
         11 => Some(rng.below(newest + 3)),
+        12..15 if !model.pins().all().is_empty() => {
+            let pinned: Vec<u64> = model.pins().revisions().into_iter().collect();
+            Some(rng.one_of(&pinned))
+        }
         _ => Some(oldest + rng.below(newest + 1 - oldest)),
     }
 }

@@ -63,17 +63,17 @@ impl Model {
     }
 
     /// Whether its own transaction has changed the key once more, and compaction was told to forget the first of the two: a watcher
-    /// may be told of it or not.
+    /// may be told of it or not. `compacted` is what was compacted as far as the watcher is concerned.
     #[must_use]
-    pub fn is_forgotten(&self, change: &Change) -> bool {
+    pub fn is_forgotten(&self, change: &Change, compacted: Option<u64>) -> bool {
         let is_later = |version: &Version| version.main == change.main && version.sub > change.sub;
         let history = self.histories.get(&change.key);
-        Some(change.main) == self.compacted && history.is_some_and(|history| history.iter().any(is_later))
+        Some(change.main) == compacted && history.is_some_and(|history| history.iter().any(is_later))
     }
 
-    /// A change as a watcher is told of it.
+    /// A change as a watcher is told of it as far as whom this was compacted.
     #[must_use]
-    pub fn told(&self, change: &Change) -> Told {
+    pub fn told(&self, change: &Change, compacted: Option<u64>) -> Told {
         let (earlier, record) = self.version_of(change);
         let nothing = Found {
             key: change.key.clone(),
@@ -87,7 +87,7 @@ impl Model {
         let is_created = record.is_some_and(|record| record.create == change.main);
         let before = match earlier.iter().rfind(|version| version.main < change.main) {
             _ if is_created => Before::Nothing,
-            _ if self.compacted >= Some(change.main) => Before::Compacted,
+            _ if compacted >= Some(change.main) => Before::Compacted,
             Some(version) => found(&change.key, version).map_or(Before::Nothing, Before::Found),
             None => Before::Nothing,
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use palimpsest_kv::Error;
 
 use super::Expected;
+use super::states::States;
 
 /// Until when a lease lives, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,37 +25,11 @@ pub struct Granted {
     pub ends: Ends,
 }
 
-/// Which leases there were, with their times in seconds, and at which revisions that could be seen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LeaseState {
-    leases: BTreeMap<u64, u64>,
-    since: u64,
-    until: Option<u64>,
-}
-
-impl LeaseState {
-    /// Whether a store at this revision may have these leases and no others.
-    #[must_use]
-    pub fn explains(&self, revision: u64, leases: &BTreeMap<u64, u64>) -> bool {
-        let is_then = self.since <= revision && self.until.is_none_or(|until| revision <= until);
-        is_then && self.leases == *leases
-    }
-}
-
-/// All leases, and the states that may come back after a crash, the oldest first.
-#[derive(Clone, Debug)]
+/// All leases, and the states that may come back after a crash: their times in seconds, by their numbers.
+#[derive(Clone, Debug, Default)]
 pub struct Leases {
     now: BTreeMap<u64, Granted>,
-    states: Vec<LeaseState>,
-    /// The place of the newest state that is known to be durable.
-    durable: usize,
-}
-
-impl Default for Leases {
-    fn default() -> Self {
-        let first = LeaseState { leases: BTreeMap::new(), since: 1, until: None };
-        Self { now: BTreeMap::new(), states: vec![first], durable: 0 }
-    }
+    states: States<BTreeMap<u64, u64>>,
 }
 
 impl Leases {
@@ -74,7 +49,7 @@ impl Leases {
 
     /// What may come back after a crash.
     #[must_use]
-    pub fn states(&self) -> &[LeaseState] {
+    pub fn states(&self) -> &States<BTreeMap<u64, u64>> {
         &self.states
     }
 
@@ -91,9 +66,8 @@ impl Leases {
     }
 
     fn note(&mut self, before: u64, after: u64) {
-        self.states.last_mut().into_iter().for_each(|state| state.until = Some(before));
         let leases = self.now.iter().map(|(id, lease)| (*id, lease.seconds)).collect();
-        self.states.push(LeaseState { leases, since: after, until: None });
+        self.states.note(leases, (before, after));
     }
 
     /// Sets when a lease ends.
@@ -113,13 +87,12 @@ impl Leases {
 
     /// All that has happened is durable.
     pub fn settled(&mut self) {
-        self.durable = self.states.len() - 1;
+        self.states.settled();
     }
 
     /// Forgets states that no crash from now on can bring back.
     pub fn begin(&mut self) {
-        self.states.drain(..self.durable);
-        self.durable = 0;
+        self.states.begin();
     }
 
     /// A crash has left the store at a revision with these leases: goes back to the newest state that explains it.
@@ -127,17 +100,11 @@ impl Leases {
     /// # Panics
     /// If none does.
     pub fn roll_back_to(&mut self, revision: u64, leases: &BTreeMap<u64, u64>) {
-        let place = self.states.iter().rposition(|state| state.explains(revision, leases));
-        let place = place.unwrap_or_else(|| {
-            panic!("revision {revision} came back with the leases {leases:?}, of {:?}", self.states)
-        });
-        self.states.truncate(place + 1);
-        self.states.last_mut().into_iter().for_each(|state| state.until = None);
+        self.states.roll_back_to(revision, leases);
         let renewed = |(id, seconds): (&u64, &u64)| {
             let whole = Granted { seconds: *seconds, ends: Ends::In(seconds * 1_000_000) };
             (*id, self.now.get(id).copied().filter(|lease| lease.seconds == *seconds).unwrap_or(whole))
         };
         self.now = leases.iter().map(renewed).collect();
-        self.settled();
     }
 }

@@ -3,7 +3,7 @@
 //! Nothing is ever removed: compaction is a number, and what it keeps is computed from the whole history by the rule
 //! itself. So the model still answers for every past revision after the store has forgotten it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use palimpsest_kv::{Error, Keys, Revision};
 
@@ -12,14 +12,20 @@ use crate::action::{Deleting, Found, Putting, Step, Transaction};
 mod hash;
 mod history;
 mod leases;
+mod numbers;
 mod past;
+mod pins;
 mod shape;
+mod states;
 mod times;
 mod txn;
 
 pub use history::{Before, Change, Told};
-pub use leases::{Ends, Granted, LeaseState, Leases};
+pub use leases::{Ends, Granted, Leases};
+pub use numbers::{Numbers, Rule};
 pub use past::{Differing, Past};
+pub use pins::{PinMap, Pinned, Pins};
+pub use states::States;
 pub use times::{Belief, Sample, Times};
 pub use txn::{limited, selected};
 
@@ -115,26 +121,15 @@ pub struct Committed {
     pub outcomes: Vec<StepOutcome>,
 }
 
-/// What a store that has removed everything dead must count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Numbers {
-    /// Keys that exist now.
-    pub live_keys: u64,
-    /// Keys with any history.
-    pub keys: u64,
-    /// Versions and tombstones.
-    pub records: u64,
-    /// Those that some compaction, now or later, could remove: everything replaced, and every tombstone.
-    pub dead: u64,
-}
-
-/// Between which revisions can be read.
-#[derive(Clone, Copy, Debug)]
+/// Which revisions can be read.
+#[derive(Clone, Debug)]
 pub struct Horizon {
     /// The newest.
     pub newest: u64,
-    /// The oldest, if there was a compaction.
+    /// The oldest but for those that are pinned, if there was a compaction.
     pub compacted: Option<u64>,
+    /// Those that are pinned.
+    pub pinned: BTreeSet<u64>,
 }
 
 impl Horizon {
@@ -142,14 +137,14 @@ impl Horizon {
     ///
     /// # Errors
     /// What reading it must answer if it can't.
-    pub fn readable(self, revision: Option<u64>) -> Expected<u64> {
+    pub fn readable(&self, revision: Option<u64>) -> Expected<u64> {
         let requested = Revision::new(revision.unwrap_or(0));
         match (requested.get(), self.compacted) {
             (0, _) => Ok(self.newest),
             (number, _) if number > self.newest => {
                 Err(vec![Error::FutureRevision { requested, current: Revision::new(self.newest) }])
             }
-            (number, Some(compacted)) if number < compacted => {
+            (number, Some(compacted)) if number < compacted && !self.pinned.contains(&number) => {
                 Err(vec![Error::Compacted { requested, compacted: Revision::new(compacted) }])
             }
             (number, _) => Ok(number),
@@ -170,6 +165,7 @@ pub struct Model {
     space: Option<Space>,
     leases: Leases,
     times: Times,
+    pins: Pins,
 }
 
 /// What a compaction to `compacted` keeps: everything newer, and the newest version not newer, unless that is a tombstone older than
@@ -204,6 +200,7 @@ impl Model {
             space: None,
             leases: Leases::default(),
             times: Times::default(),
+            pins: Pins::default(),
         }
     }
 
@@ -232,10 +229,10 @@ impl Model {
         self.horizon().readable(revision)
     }
 
-    /// Between which revisions can be read now.
+    /// Which revisions can be read now.
     #[must_use]
     pub fn horizon(&self) -> Horizon {
-        Horizon { newest: self.revision, compacted: self.compacted }
+        Horizon { newest: self.revision, compacted: self.compacted, pinned: self.pins.revisions() }
     }
 
     /// What was there at a revision, compacted or not.
@@ -275,6 +272,30 @@ impl Model {
     /// When revisions were seen, to note what is seen now.
     pub fn times_mut(&mut self) -> &mut Times {
         &mut self.times
+    }
+
+    /// The pins.
+    #[must_use]
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// The pins, to note what became of them.
+    pub fn pins_mut(&mut self) -> &mut Pins {
+        &mut self.pins
+    }
+
+    /// All that has happened to leases and pins is durable.
+    pub fn settled(&mut self) {
+        self.leases.settled();
+        self.pins.settled();
+        self.times.settled();
+    }
+
+    /// Forgets what no crash from now on can bring back.
+    pub fn begin(&mut self) {
+        self.leases.begin();
+        self.pins.begin();
     }
 
     /// Puts; answers the revision and what was there before, if that is to be told.
@@ -368,27 +389,5 @@ impl Model {
         self.changes.retain(|change| change.main <= revision);
         self.histories.values_mut().for_each(|history| history.retain(|version| version.main <= revision));
         self.histories.retain(|_, history| !history.is_empty());
-    }
-
-    /// What a store counts once it has removed what a compaction to `compacted` does not keep.
-    #[must_use]
-    pub fn numbers(&self, compacted: Option<u64>) -> Numbers {
-        self.numbers_at(self.revision, compacted)
-    }
-
-    /// The same as of an earlier revision.
-    #[must_use]
-    pub fn numbers_at(&self, revision: u64, compacted: Option<u64>) -> Numbers {
-        let mut numbers = Numbers::default();
-        for history in self.histories.values() {
-            let end = history.partition_point(|version| version.main <= revision);
-            let kept = kept(history.get(..end).unwrap_or(history), compacted);
-            let Some(last) = kept.last() else { continue };
-            numbers.live_keys += u64::from(last.record.is_some());
-            numbers.keys += 1;
-            numbers.records += kept.len() as u64;
-            numbers.dead += kept.len() as u64 - u64::from(last.record.is_some());
-        }
-        numbers
     }
 }

@@ -2,7 +2,7 @@
 
 use palimpsest_kv::{EventKind, Keys};
 
-use super::{Horizon, Model, Version, found, kept};
+use super::{Horizon, Model, Rule, Version, found};
 use crate::action::Found;
 
 /// One version of a key: what happened, and what was put; of a delete only the key and its revision.
@@ -14,7 +14,7 @@ pub type Differing = (Vec<u8>, Option<Found>, Option<Found>);
 impl Model {
     /// The versions of a key that a state shows which can be read within a horizon, until a revision.
     #[must_use]
-    pub fn versions(&self, key: &[u8], horizon: Horizon, until: u64) -> Vec<Past> {
+    pub fn versions(&self, key: &[u8], horizon: &Horizon, until: u64) -> Vec<Past> {
         let history = self.histories.get(key).map_or(&[][..], Vec::as_slice);
         let tombstone = |modified| Found {
             key: key.to_vec(),
@@ -24,8 +24,24 @@ impl Model {
             version: 0,
             lease: 0,
         };
-        let versions = kept(history, horizon.compacted).iter().filter(|version| version.main <= until);
+        // What was not there yet when the state was taken replaces nothing in it.
+        let end = history.partition_point(|version| version.main <= horizon.newest);
+        let history = history.get(..end).unwrap_or(history);
+        let rule = Rule { compacted: horizon.compacted, pinned: horizon.pinned.clone() };
+        let is_kept = rule.keeps(history);
+        let is_shown = |place: usize| {
+            let next = history.get(place + 1).map(|next| next.main);
+            // Of what one revision did to a key only the end is kept.
+            let is_replaced = history.get(place).map(|version| version.main) == next;
+            !is_replaced || next > horizon.compacted
+        };
+        let versions = history
+            .iter()
+            .zip(is_kept)
+            .enumerate()
+            .filter(|(place, (version, is_kept))| *is_kept && version.main <= until && is_shown(*place));
         versions
+            .map(|(_, (version, _))| version)
             .map(|version| match found(key, version) {
                 Some(found) => (EventKind::Put, found),
                 None => (EventKind::Delete, tombstone(version.main)),

@@ -7,8 +7,9 @@ use std::fmt::Debug;
 use palimpsest_kv::{Budget, Durability, Keys, LeaseId, Options, Revision, Store, Time};
 
 use crate::action::Found;
+use crate::checked::pins_of;
 use crate::faulty::{FaultyStorage, Moment};
-use crate::model::{Model, Numbers};
+use crate::model::{Model, Numbers, Rule};
 use crate::rng::Rng;
 use crate::sim::{SimClock, run_until_idle};
 
@@ -86,6 +87,15 @@ impl<'a> Expectation<'a> {
         );
         self.compare_leases(store, revision);
         self.compare_time(store, revision);
+        let pins = pins_of(store);
+        let states = self.model.pins().states();
+        assert!(
+            states.explain(revision, &pins),
+            "after the crash revision {revision} has the pins {pins:?}, of {states:?}"
+        );
+        // One of them, since each is as dear as all the rest.
+        let pinned = pins.values().nth(revision as usize % pins.len().max(1));
+        pinned.into_iter().for_each(|(revision, _)| self.compare_contents(store, *revision));
         let oldest = compacted.unwrap_or(0).max(1);
         for revision in [oldest, revision] {
             self.compare_contents(store, revision);
@@ -99,7 +109,7 @@ impl<'a> Expectation<'a> {
         let seconds = leases.iter().map(|lease| (lease.id.get(), lease.ttl.as_secs())).collect();
         let states = self.model.leases().states();
         assert!(
-            states.iter().any(|state| state.explains(revision, &seconds)),
+            states.explain(revision, &seconds),
             "after the crash revision {revision} has the leases {seconds:?}, of {states:?}"
         );
     }
@@ -139,7 +149,7 @@ impl<'a> Expectation<'a> {
         for lease in store.leases() {
             must(store.keep_alive(lease), "a lease can't be renewed");
         }
-        run_until_idle(store, &SimClock::ticking(20), Budget::millis(2));
+        run_until_idle(store, &SimClock::ticking(20).without_calendar(), Budget::millis(2));
         let status = must(store.status(), "the store has no status");
         assert_eq!(status.finished, status.scheduled, "the resumed compaction is finished");
         let seen = Numbers {
@@ -149,9 +159,10 @@ impl<'a> Expectation<'a> {
             dead: status.dead_records,
         };
         let compacted = status.compacted.map(Revision::get);
+        let pinned = store.pins().iter().map(|pin| pin.revision.get()).collect();
         assert_eq!(
             seen,
-            self.model.numbers_at(status.revision.get(), compacted),
+            self.model.numbers_at(status.revision.get(), &Rule { compacted, pinned }),
             "after the resumed compaction"
         );
         self.compare(store);

@@ -224,6 +224,8 @@ fn can_be_crashed(action: &Action) -> bool {
         | Action::Grant(..)
         | Action::Revoke(_)
         | Action::KeepAlive(_)
+        | Action::Pin(..)
+        | Action::Unpin(_)
         | Action::Compact(_)
         | Action::Run(_)
         | Action::RunUntilIdle

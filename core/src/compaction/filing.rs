@@ -1,0 +1,204 @@
+//! Where the dead are filed, so that each is looked at only when it may be time for it to go.
+//!
+//! Most wait in one list for a compaction that reaches their death. What a compaction finds that a pin sees is filed under that pin, and
+//! looked at again when the pin is gone: then a later pin may see it, or it is removed.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::dead::{Dead, DeadList};
+use super::tombstones::{Stay, Tombstones};
+use crate::pin::pin_between;
+use crate::revision::Position;
+use crate::sabotage::sabotaged;
+
+/// All dead records that are neither removed nor in the hands of the running job.
+///
+/// Invariants, verified by [`Filing::check`] and by the store's own check:
+/// - each is in exactly one of the lists;
+/// - a record is filed under the earliest pinned revision from its own on and before its death.
+#[derive(Debug, Default)]
+pub(crate) struct Filing {
+    /// Those that wait for a compaction to their deaths.
+    waiting: DeadList,
+    /// Those that a compaction has left because this revision is pinned.
+    pinned: BTreeMap<u64, DeadList>,
+    /// Revisions that are no longer pinned: the next job looks at what they held. One that is running goes by the pins there were when it
+    /// began, so that what it drops from the index and what it finds there are the same throughout.
+    gone: Vec<u64>,
+    /// What the running job looks at of those.
+    released: VecDeque<DeadList>,
+    tombstones: Tombstones,
+}
+
+/// Where a dead record is filed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// With its death, for a compaction.
+    Waiting(u64),
+    /// With its death, under a pinned revision.
+    Pinned { pin: u64, death: u64 },
+    /// With its death, for a look after a pin has gone.
+    Released(u64),
+    /// As a tombstone that an older record needs.
+    Stays(Stay),
+}
+
+impl Filing {
+    /// Files a record that died at revision `death`. Some 100 ns.
+    pub(crate) fn push(&mut self, position: Position, death: u64) {
+        self.waiting.push(position, death);
+    }
+
+    /// Files a tombstone that an older record of its key needs.
+    pub(crate) fn push_tombstone(&mut self, tombstone: Position, stay: Stay) {
+        self.tombstones.insert(tombstone, stay);
+    }
+
+    /// How many records are dead and not removed.
+    pub(crate) fn len(&self) -> usize {
+        let pinned: usize = self.pinned.values().map(DeadList::len).sum();
+        let released: usize = self.released.iter().map(DeadList::len).sum();
+        self.waiting.len() + pinned + released + self.tombstones.len()
+    }
+
+    /// How many are there because this revision is pinned.
+    pub(crate) fn count_of(&self, pin: u64) -> usize {
+        self.pinned.get(&pin).map_or(0, DeadList::len) + self.tombstones.count_of(pin)
+    }
+
+    /// Whether all wait for a compaction.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.pinned.is_empty()
+            && self.gone.is_empty()
+            && self.released.is_empty()
+            && self.tombstones.is_empty()
+    }
+
+    /// Whether any tombstone stays because an older record needs it.
+    pub(crate) fn has_tombstones(&self) -> bool {
+        !self.tombstones.is_empty()
+    }
+
+    /// How many a compaction to `revision` will look at. Some 10 us for a million revisions.
+    pub(crate) fn count_due(&self, revision: u64) -> usize {
+        self.waiting.count_dead_by(revision)
+    }
+
+    /// Whether there is any to be looked at, once compaction has reached `revision`.
+    pub(crate) fn is_due(&self, revision: u64) -> bool {
+        let is_left = !self.gone.is_empty() || !self.released.is_empty();
+        self.waiting.has_dead_by(revision) || is_left || self.tombstones.is_due(revision)
+    }
+
+    /// Of those that wait for a compaction, the next few that died after a revision and by another: see [`DeadList::next_dead`].
+    pub(crate) fn next_dead(
+        &self,
+        start: Position,
+        deaths: (u64, u64),
+    ) -> Option<(Vec<Dead>, Option<Position>)> {
+        self.waiting.next_dead(start, deaths)
+    }
+
+    /// Takes some out that are to go, neighbours in the order of their positions, and files those among them that are pinned; `None` if no
+    /// more are to be looked at.
+    pub(crate) fn take(&mut self, revision: u64, pins: &[u64]) -> Option<Vec<Position>> {
+        if self.tombstones.is_due(revision) {
+            return Some(self.tombstones.take_due(revision, pins));
+        }
+        let mut taken = self.take_released().or_else(|| self.waiting.take_bucket(revision))?;
+        if !pins.is_empty() {
+            taken.retain(|dead| !self.push_if_pinned(*dead, pins));
+        }
+        Some(taken.into_iter().map(|dead| dead.position).collect())
+    }
+
+    fn take_released(&mut self) -> Option<Vec<Dead>> {
+        loop {
+            let taken = self.released.front_mut()?.take_bucket(u64::MAX);
+            if taken.is_some() {
+                return taken;
+            }
+            self.released.pop_front();
+        }
+    }
+
+    /// Files a record that a compaction has reached under the first pin that sees it. Answers whether one does.
+    pub(crate) fn push_if_pinned(&mut self, dead: Dead, pins: &[u64]) -> bool {
+        let end = if sabotaged!(PinEndsEarly) { dead.death.saturating_sub(1) } else { dead.death };
+        let Some(pin) = pin_between(pins, dead.position.main, end) else { return false };
+        self.pinned.entry(pin).or_default().push(dead.position, dead.death);
+        true
+    }
+
+    /// Has all be looked at again that is there for a revision that is no longer pinned.
+    pub(crate) fn release(&mut self, pin: u64) {
+        if sabotaged!(UnpinnedForgotten) {
+            return;
+        }
+        self.gone.push(pin);
+    }
+
+    /// A job begins while these revisions are pinned: it looks at what is there for others.
+    pub(crate) fn begin_job(&mut self, pins: &[u64]) {
+        for pin in core::mem::take(&mut self.gone) {
+            if pins.binary_search(&pin).is_err() {
+                self.released.extend(self.pinned.remove(&pin));
+                self.tombstones.release(pin);
+            }
+        }
+    }
+
+    /// Notes that the key of a tombstone has a newer record, of revision `next`.
+    pub(crate) fn note_next(&mut self, tombstone: Position, next: u64) {
+        if !self.tombstones.is_empty() {
+            self.tombstones.note_next(tombstone, next);
+        }
+    }
+
+    /// Notes that no record of its key is before a tombstone any more.
+    pub(crate) fn note_first(&mut self, tombstone: Position) {
+        if self.tombstones.remove(tombstone) {
+            self.waiting.push(tombstone, tombstone.main + 1);
+        }
+    }
+
+    /// Everything that is filed, and where.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Position, Place)> + '_ {
+        let waiting = self.waiting.iter().map(|dead| (dead.position, Place::Waiting(dead.death)));
+        let of_pin = |(pin, list): (&u64, &'_ DeadList)| {
+            let pin = *pin;
+            list.iter().map(move |dead| (dead.position, Place::Pinned { pin, death: dead.death })).collect()
+        };
+        let pinned = self.pinned.iter().flat_map(move |filed| -> Vec<_> { of_pin(filed) });
+        let released = self.released.iter().flat_map(DeadList::iter);
+        let released = released.map(|dead| (dead.position, Place::Released(dead.death)));
+        let tombstones = self.tombstones.iter().map(|(position, stay)| (position, Place::Stays(stay)));
+        waiting.chain(pinned).chain(released).chain(tombstones)
+    }
+
+    /// Whether a revision is pinned, or what it held was not looked at yet.
+    pub(crate) fn is_pin(&self, pin: u64, pins: &[u64]) -> bool {
+        pins.binary_search(&pin).is_ok() || self.gone.contains(&pin)
+    }
+
+    /// Verifies the invariants that need no look at the store.
+    ///
+    /// # Errors
+    /// The first violation found, in words.
+    pub(crate) fn check(&self, pins: &[u64]) -> Result<(), String> {
+        self.waiting.check()?;
+        for (pin, list) in &self.pinned {
+            list.check()?;
+            let is_first = |dead: Dead| pin_between(pins, dead.position.main, dead.death) == Some(*pin);
+            let is_gone = self.gone.contains(pin);
+            if let Some(dead) = list.iter().find(|dead| !is_gone && !is_first(*dead)) {
+                return Err(format!("record {} is filed under the pin of {pin}", dead.position));
+            }
+        }
+        self.released.iter().try_for_each(DeadList::check)?;
+        self.tombstones.check()
+    }
+}

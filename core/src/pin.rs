@@ -1,0 +1,187 @@
+//! Pins: revisions that stay readable, whatever is compacted around them.
+//!
+//! This is the table of them in memory: their names, which revisions they pin, and when they end. It knows nothing of records and pages;
+//! the store writes down what must be durable, and compaction asks which pin sees a record.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::MAX_PIN_NAME_BYTES;
+use crate::revision::Revision;
+use crate::scheduler::WallTime;
+
+/// What a checkpoint remembers of a pin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    pub(crate) name: String,
+    pub(crate) revision: u64,
+    /// Milliseconds since the beginning of 1970.
+    pub(crate) expires: Option<u64>,
+}
+
+/// Which revision a name pins, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pinned {
+    pub(crate) revision: u64,
+    pub(crate) expires: Option<WallTime>,
+}
+
+/// All pins.
+///
+/// Invariants, verified by [`Pins::check`]:
+/// - `revisions` has every pinned revision once, in order, and `names` how many names pin it;
+/// - `ends` has exactly the names that end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pins {
+    pins: BTreeMap<Arc<str>, Pinned>,
+    names: BTreeMap<u64, usize>,
+    /// Shared with the snapshots that were taken since it last changed.
+    revisions: Arc<[u64]>,
+    ends: BTreeSet<(WallTime, Arc<str>)>,
+    has_changed: bool,
+}
+
+impl Pins {
+    pub(crate) fn len(&self) -> usize {
+        self.pins.len()
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Pinned> {
+        self.pins.get(name).copied()
+    }
+
+    /// All pins in the order of their names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Pinned)> {
+        self.pins.iter().map(|(name, pinned)| (&**name, *pinned))
+    }
+
+    /// The pinned revisions, ascending, each once.
+    pub(crate) fn revisions(&self) -> &Arc<[u64]> {
+        &self.revisions
+    }
+
+    /// Pins a revision under a name, in place of the one that the name has pinned. Answers that one if nobody pins it any more. Costs
+    /// O(pins).
+    pub(crate) fn set(&mut self, name: &str, pinned: Pinned) -> Option<u64> {
+        *self.names.entry(pinned.revision).or_insert(0) += 1;
+        let gone = self.take(name);
+        let name: Arc<str> = name.into();
+        if let Some(end) = pinned.expires {
+            self.ends.insert((end, Arc::clone(&name)));
+        }
+        self.pins.insert(name, pinned);
+        self.note_change();
+        gone
+    }
+
+    /// Takes a pin away. Answers its revision if nobody pins it any more. Costs O(pins).
+    pub(crate) fn remove(&mut self, name: &str) -> Option<u64> {
+        let gone = self.take(name);
+        self.note_change();
+        gone
+    }
+
+    fn take(&mut self, name: &str) -> Option<u64> {
+        let (name, pinned) = self.pins.remove_entry(name)?;
+        if let Some(end) = pinned.expires {
+            self.ends.remove(&(end, name));
+        }
+        let names = self.names.get_mut(&pinned.revision)?;
+        *names -= 1;
+        if *names > 0 {
+            return None;
+        }
+        self.names.remove(&pinned.revision);
+        Some(pinned.revision)
+    }
+
+    fn note_change(&mut self) {
+        self.has_changed = true;
+        if !self.names.keys().eq(self.revisions.iter()) {
+            self.revisions = self.names.keys().copied().collect();
+        }
+    }
+
+    /// The pin that ends next, and when.
+    pub(crate) fn next(&self) -> Option<(WallTime, Arc<str>)> {
+        self.ends.first().cloned()
+    }
+
+    /// Whether anything differs from what the last checkpoint remembers.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// What a checkpoint remembers of all pins.
+    pub(crate) fn keep(&mut self) -> Vec<Kept> {
+        self.has_changed = false;
+        let kept = self.pins.iter().map(|(name, pinned)| Kept {
+            name: (&**name).into(),
+            revision: pinned.revision,
+            expires: pinned.expires.map(WallTime::as_millis),
+        });
+        kept.collect()
+    }
+
+    /// Takes up what a checkpoint remembers.
+    ///
+    /// # Errors
+    /// Says in words what can't be.
+    pub(crate) fn restore(kept: Vec<Kept>) -> Result<Self, &'static str> {
+        let mut pins = Self::default();
+        for Kept { name, revision, expires } in kept {
+            if pins.get(&name).is_some() {
+                return Err("a pin is there twice");
+            }
+            pins.take_up(&name, revision, expires)?;
+        }
+        pins.has_changed = false;
+        Ok(pins)
+    }
+
+    /// Takes up a pin that was written down.
+    ///
+    /// # Errors
+    /// Says in words what can't be.
+    pub(crate) fn take_up(
+        &mut self,
+        name: &str,
+        revision: u64,
+        expires: Option<u64>,
+    ) -> Result<(), &'static str> {
+        let is_named = (1..=MAX_PIN_NAME_BYTES).contains(&name.len());
+        if !is_named || revision == 0 || revision > Revision::LAST.get() {
+            return Err("a pin has an impossible name or revision");
+        }
+        self.set(name, Pinned { revision, expires: expires.map(WallTime::from_millis) });
+        Ok(())
+    }
+
+    /// Checks the invariants.
+    ///
+    /// # Errors
+    /// Says which does not hold.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        let mut names: BTreeMap<u64, usize> = BTreeMap::new();
+        self.pins.values().for_each(|pinned| *names.entry(pinned.revision).or_insert(0) += 1);
+        if names != self.names || !names.keys().eq(self.revisions.iter()) {
+            return Err("the pinned revisions are not those of the pins");
+        }
+        let ends = |(name, pinned): (&Arc<str>, &Pinned)| Some((pinned.expires?, Arc::clone(name)));
+        if self.pins.iter().filter_map(ends).collect::<BTreeSet<_>>() != self.ends {
+            return Err("the pins that end are not those that say so");
+        }
+        Ok(())
+    }
+}
+
+/// The first pinned revision from `first` on and before `end`.
+#[inline]
+pub(crate) fn pin_between(revisions: &[u64], first: u64, end: u64) -> Option<u64> {
+    let place = revisions.partition_point(|revision| *revision < first);
+    revisions.get(place).copied().filter(|revision| *revision < end)
+}
