@@ -119,6 +119,11 @@ impl Pins {
     /// What a checkpoint remembers of all pins.
     pub(crate) fn keep(&mut self) -> Vec<Kept> {
         self.has_changed = false;
+        self.listed()
+    }
+
+    /// The same, for something else than a checkpoint.
+    pub(crate) fn listed(&self) -> Vec<Kept> {
         let kept = self.pins.iter().map(|(name, pinned)| Kept {
             name: (&**name).into(),
             revision: pinned.revision,

@@ -207,6 +207,11 @@ impl Times {
     pub(crate) fn keep(&mut self) -> Vec<Kept> {
         self.has_changed = false;
         self.logged = self.last();
+        self.listed()
+    }
+
+    /// The same, for something else than a checkpoint.
+    pub(crate) fn listed(&self) -> Vec<Kept> {
         let mut before = Sample { millis: 0, revision: 0 };
         let all = self.old.iter().chain(&*self.recent);
         all.map(|sample| {

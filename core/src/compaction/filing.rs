@@ -102,6 +102,19 @@ impl Filing {
         self.waiting.next_dead(start, deaths)
     }
 
+    /// The tombstones that stay because an older record needs them, and would not once compaction has reached `revision`.
+    pub(crate) fn tombstones_ending(&self, revision: u64) -> Vec<Dead> {
+        let ending =
+            self.tombstones.iter().filter(|(_, stay)| matches!(stay, Stay::Until(next) if *next <= revision));
+        ending.map(|(position, _)| Dead { position, death: position.main + 1 }).collect()
+    }
+
+    /// Those that were held by pins that are gone, and are not looked at again yet.
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = Dead> + '_ {
+        let gone = self.gone.iter().filter_map(|pin| self.pinned.get(pin));
+        gone.chain(&self.released).flat_map(DeadList::iter)
+    }
+
     /// Takes some out that are to go, neighbours in the order of their positions, and files those among them that are pinned; `None` if no
     /// more are to be looked at.
     pub(crate) fn take(&mut self, revision: u64, pins: &[u64]) -> Option<Vec<Position>> {

@@ -3,30 +3,33 @@
 use alloc::vec::{IntoIter, Vec};
 use core::ops::ControlFlow;
 
+use serde::Serialize;
+
 use super::format::{
     End, MAX_SECTION_BYTES, SECTION_BYTES, State, append, append_record, append_section, chained, kind, start,
 };
 use crate::error::Result;
-use crate::lease::Kept as KeptLease;
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
 use crate::store::{Snapshot, Store};
 
-/// Leases in one section, which take at most 30 bytes each.
-const LEASES_OF_SECTION: usize = 1000;
+/// Leases or times in one section, which take at most 30 bytes each, and pins, which take at most 300.
+const NUMBERS_OF_SECTION: usize = 1000;
+const PINS_OF_SECTION: usize = 100;
 
 /// The whole store as it was at one moment, as bytes: the chunks of an export, one after the other, from which [`Import`](super::Import) makes
 /// a store. It reads the same whatever is written or compacted meanwhile, on any thread.
 ///
 /// A chunk has at most about 64 KiB. It is empty where much had to be passed over that compaction has not removed yet; so every
 /// call does about as much. After an error there are no more. Holds in memory what belongs to two chunks, the longest value, and
-/// the list of the leases; pages that only this export can reach are free again when it is dropped.
+/// the leases, pins and times; pages that only this export can reach are free again when it is dropped.
 ///
 /// Invariant: `records` are encoded and not handed out yet, from `taken` on.
 #[must_use = "an export does nothing until its chunks are taken"]
 pub struct Export<S: Storage> {
     snapshot: Snapshot<S>,
-    leases: IntoIter<KeptLease>,
+    /// The lists, cut into sections: the kind of each, and what it holds.
+    lists: IntoIter<(u16, Vec<u8>)>,
     records: Vec<u8>,
     taken: usize,
     /// The revision of the last record that was encoded.
@@ -41,15 +44,15 @@ pub struct Export<S: Storage> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Start,
-    Leases,
+    Lists,
     /// The records from a position on; nothing where all are encoded.
     Records(Option<Position>),
     Done,
 }
 
 impl<S: Storage> Store<S> {
-    /// Begins to copy the whole store as it is now: its history as far as it can be read, its revisions, and its leases with the time
-    /// that was left to them when [`Store::run`] last looked at the clock. Costs O(1) and the list of the leases; the work is in taking the chunks.
+    /// Begins to copy the whole store as it is now: its history as far as it can be read, its revisions and their times, its pins, and its leases with
+    /// the time that was left to them when [`Store::run`] last looked at the clock. Costs O(1) and these lists; the work is in taking the chunks.
     /// The same state gives the same bytes, however far the work of compactions is.
     ///
     /// ```
@@ -67,16 +70,31 @@ impl<S: Storage> Store<S> {
     /// # Ok::<(), palimpsest_kv::Error>(())
     /// ```
     pub fn export(&self) -> Export<S> {
+        let leases = self.listed_leases();
+        let told = End { leases: leases.len() as u64, ..End::default() };
+        let mut lists = Vec::new();
+        list(&mut lists, (kind::LEASES, NUMBERS_OF_SECTION), &leases);
+        list(&mut lists, (kind::PINS, PINS_OF_SECTION), &self.listed_pins());
+        list(&mut lists, (kind::TIMES, NUMBERS_OF_SECTION), &self.listed_times());
         Export {
             snapshot: self.snapshot(),
-            leases: self.listed_leases().into_iter(),
+            lists: lists.into_iter(),
             records: Vec::new(),
             taken: 0,
             main: 0,
             stage: Stage::Start,
             chain: 0,
-            told: End::default(),
+            told,
         }
+    }
+}
+
+/// Cuts a list into sections of so many items.
+fn list<T: Serialize>(lists: &mut Vec<(u16, Vec<u8>)>, (kind, most): (u16, usize), items: &[T]) {
+    for items in items.chunks(most) {
+        let mut content = Vec::new();
+        items.iter().for_each(|item| append(&mut content, item));
+        lists.push((kind, content));
     }
 }
 
@@ -99,20 +117,6 @@ impl<S: Storage> Export<S> {
         append(&mut state, &State { revision: self.snapshot.newest().get(), compacted });
         self.section(&mut out, kind::STATE, &state);
         out
-    }
-
-    /// The next leases, nothing when there are no more.
-    fn leases(&mut self) -> Option<Vec<u8>> {
-        let (mut out, mut content) = (Vec::new(), Vec::new());
-        for lease in self.leases.by_ref().take(LEASES_OF_SECTION) {
-            append(&mut content, &lease);
-            self.told.leases += 1;
-        }
-        if content.is_empty() {
-            return None;
-        }
-        self.section(&mut out, kind::LEASES, &content);
-        Some(out)
     }
 
     /// Encodes records until there are enough for a section, or enough were looked at. Answers where to go on.
@@ -151,9 +155,13 @@ impl<S: Storage> Export<S> {
     /// The next chunk and what comes after it.
     fn step(&mut self) -> Result<(Vec<u8>, Stage)> {
         match self.stage {
-            Stage::Start => Ok((self.start(), Stage::Leases)),
-            Stage::Leases => match self.leases() {
-                Some(leases) => Ok((leases, Stage::Leases)),
+            Stage::Start => Ok((self.start(), Stage::Lists)),
+            Stage::Lists => match self.lists.next() {
+                Some((kind, content)) => {
+                    let mut out = Vec::new();
+                    self.section(&mut out, kind, &content);
+                    Ok((out, Stage::Lists))
+                }
                 None => {
                     let stage = Stage::Records(Some(Position::new(0, 0)));
                     self.stage = stage;

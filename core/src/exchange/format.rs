@@ -36,6 +36,10 @@ pub(super) mod kind {
     pub(in crate::exchange) const STATE: u16 = 1;
     /// Leases.
     pub(in crate::exchange) const LEASES: u16 = 2;
+    /// Pins.
+    pub(in crate::exchange) const PINS: u16 = 3;
+    /// When revisions were written.
+    pub(in crate::exchange) const TIMES: u16 = 4;
     /// Records.
     pub(in crate::exchange) const RECORDS: u16 = 0x100;
     /// How much there was. One section, the last.

@@ -10,7 +10,6 @@ use super::format::{
 };
 use super::load::Load;
 use crate::error::{Error, Result};
-use crate::lease::Kept as KeptLease;
 use crate::storage::Storage;
 use crate::store::{Options, Store};
 
@@ -192,7 +191,12 @@ impl Source {
                 self.state = Some(self.decoded(content)?);
                 Ok(())
             }
-            kind::LEASES => self.take_leases(content, load),
+            kind::LEASES => self.take_list(content, |lease| load.lease(self.offset, lease)),
+            kind::PINS => self.take_list(content, |pin| load.pin(self.offset, pin)),
+            kind::TIMES => self.take_list(content, |time| {
+                load.times.push(time);
+                Ok(())
+            }),
             kind::RECORDS => self.take_records(content, load),
             kind::END => self.take_end(content, load),
             _ if head.flags & FLAG_OPTIONAL != 0 => Ok(()),
@@ -209,11 +213,16 @@ impl Source {
         }
     }
 
-    fn take_leases<S: Storage>(&self, mut content: &[u8], load: &mut Load<S>) -> Result<()> {
+    /// The items of a list, each passed to `take`.
+    fn take_list<T: serde::de::DeserializeOwned>(
+        &self,
+        mut content: &[u8],
+        mut take: impl FnMut(T) -> Result<()>,
+    ) -> Result<()> {
         while !content.is_empty() {
-            let (lease, rest) = postcard::take_from_bytes::<KeptLease>(content)
-                .map_err(|error| self.invalid(format!("a lease can't be read: {error}")))?;
-            load.lease(self.offset, lease)?;
+            let (item, rest) = postcard::take_from_bytes::<T>(content)
+                .map_err(|error| self.invalid(format!("a list can't be read: {error}")))?;
+            take(item)?;
             content = rest;
         }
         Ok(())

@@ -9,9 +9,11 @@ use crate::error::{Error, Result};
 use crate::index::{IndexBuilder, Loaded};
 use crate::lease::{Kept as KeptLease, LeaseId, Leases};
 use crate::limits::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use crate::pin::{Kept as KeptPin, Pins};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
 use crate::store::{Change, Ending, Options, Rebuild, Store};
+use crate::times::{Kept as KeptTime, Times};
 
 /// A store that is being filled from somewhere.
 ///
@@ -23,6 +25,8 @@ pub(super) struct Load<S> {
     /// The keys whose newest records name a lease, with its number.
     attached: BTreeMap<Vec<u8>, u64>,
     leases: BTreeMap<u64, KeptLease>,
+    pins: Vec<KeptPin>,
+    pub(super) times: Vec<KeptTime>,
     records: u64,
 }
 
@@ -37,6 +41,8 @@ impl<S: Storage> Load<S> {
             history: IndexBuilder::default(),
             attached: BTreeMap::new(),
             leases: BTreeMap::new(),
+            pins: Vec::new(),
+            times: Vec::new(),
             records: 0,
         })
     }
@@ -64,6 +70,26 @@ impl<S: Storage> Load<S> {
             return Err(Error::invalid_source(offset, format!("the lease {} is there twice", lease.id)));
         }
         Ok(())
+    }
+
+    /// Takes a pin that stands at a byte of the source.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSource`] if there can't be such a pin.
+    pub(super) fn pin(&mut self, offset: u64, pin: KeptPin) -> Result<()> {
+        Pins::restore(alloc::vec![pin.clone()]).map_err(|what| Error::invalid_source(offset, what))?;
+        self.pins.push(pin);
+        Ok(())
+    }
+
+    /// # Errors
+    /// Says in words why pins or times can't be those of a store that is at a revision.
+    fn check_lists(&self, revision: u64) -> core::result::Result<(), String> {
+        let pins = Pins::restore(self.pins.clone())?;
+        if let Some(pinned) = pins.revisions().last().filter(|pinned| **pinned > revision) {
+            return Err(format!("revision {pinned} is pinned at revision {revision}"));
+        }
+        Ok(Times::restore(&self.times)?.check(revision)?)
     }
 
     /// Takes a record that stands at a byte of the source. It must be after all before it.
@@ -144,6 +170,8 @@ impl<S: Storage> Load<S> {
             Some(format!("the revision {revision} is beyond the last one"))
         } else if compacted > Some(revision) {
             Some(format!("{compacted:?} is compacted at revision {revision}"))
+        } else if let Err(what) = self.check_lists(revision) {
+            Some(what)
         } else {
             let missing = self.missing_leases().next();
             missing.map(|lease| format!("a key has the lease {lease}, which does not exist"))
@@ -152,9 +180,10 @@ impl<S: Storage> Load<S> {
             self.abandon();
             return Err(Error::invalid_source(offset, what));
         }
-        let Self { rebuild, options, leases, history, attached, .. } = self;
+        let Self { rebuild, options, leases, pins, times, history, attached, .. } = self;
         // The store makes its own.
         drop((history, attached));
-        rebuild.finish(Ending { revision, compacted, leases: leases.into_values().collect() }, options)
+        let leases = leases.into_values().collect();
+        rebuild.finish(Ending { revision, compacted, leases, pins, times }, options)
     }
 }

@@ -202,7 +202,10 @@ impl<T: Storage> Rescue<T> {
     fn finish<S: Storage>(self, ground: Ground<'_, S>, options: Options) -> Result<Salvaged> {
         let revision = ground.revision.max(self.rebuild.last().main);
         let compacted = ground.compacted.filter(|compacted| *compacted <= revision);
-        let store = self.rebuild.finish(Ending { revision, compacted, leases: Vec::new() }, options)?;
+        let store = self.rebuild.finish(
+            Ending { revision, compacted, leases: Vec::new(), pins: Vec::new(), times: Vec::new() },
+            options,
+        )?;
         let status = store.status()?;
         let Damages { listed, pages: damaged_pages, .. } = ground.damages;
         Ok(Salvaged {

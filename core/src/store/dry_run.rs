@@ -51,11 +51,21 @@ pub struct DryRun {
     depth: usize,
     /// The store's compacted revision when it began.
     compacted: Option<u64>,
-    /// Where the list of the dead goes on; `None` at its end.
-    next: Option<Position>,
+    /// What is looked at next.
+    stage: Stage,
     waiting: VecDeque<Dead>,
     total: Freed,
     prefixes: BTreeMap<Vec<u8>, Freed>,
+}
+
+/// What a dry run looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The dead that wait for a compaction, from a position on.
+    Waiting(Position),
+    /// The tombstones that stayed because of older records.
+    Tombstones,
+    Done,
 }
 
 impl<S: Storage> Store<S> {
@@ -85,7 +95,7 @@ impl<S: Storage> Store<S> {
             delimiter: Vec::new(),
             depth: 0,
             compacted: self.compacted,
-            next: Some(Position::new(0, 0)),
+            stage: Stage::Waiting(Position::new(0, 0)),
             waiting: VecDeque::new(),
             total: Freed::default(),
             prefixes: BTreeMap::new(),
@@ -122,13 +132,28 @@ impl DryRun {
                     self.total.add(bytes);
                     prefix.into_iter().for_each(|prefix| self.prefixes.entry(prefix).or_default().add(bytes));
                 }
-            } else if let Some(start) = self.next {
-                let deaths = (self.compacted.unwrap_or(0), self.revision);
-                let found = store.filing.next_dead(start, deaths);
-                self.next = found.as_ref().and_then(|(_, next)| *next);
-                self.waiting.extend(found.into_iter().flat_map(|(dead, _)| dead));
             } else {
-                return Ok(Some(self.report()));
+                match self.stage {
+                    Stage::Waiting(start) => {
+                        // Where nothing was ever pinned, what died before goes before.
+                        let after =
+                            self.compacted.filter(|_| store.filing.is_plain() && store.pins.len() == 0);
+                        let deaths = (after.unwrap_or(0), self.revision);
+                        let found = store.filing.next_dead(start, deaths);
+                        let next = found.as_ref().and_then(|(_, next)| *next);
+                        self.stage = next.map_or(Stage::Tombstones, Stage::Waiting);
+                        self.waiting.extend(found.into_iter().flat_map(|(dead, _)| dead));
+                    }
+                    Stage::Tombstones => {
+                        self.waiting.extend(store.filing.tombstones_ending(self.revision));
+                        self.waiting.extend(store.filing.unsettled());
+                        let at_work = store.waiting_dead().into_iter();
+                        // They died by the compacted revision, which is all that matters.
+                        self.waiting.extend(at_work.map(|position| Dead { position, death: position.main }));
+                        self.stage = Stage::Done;
+                    }
+                    Stage::Done => return Ok(Some(self.report())),
+                }
             }
             if deadline.has_passed() {
                 return Ok(None);
@@ -166,10 +191,16 @@ impl DryRun {
         }
         let pages = store.pager.pages();
         let look = |_page: &Page, record: &Record<'_>| {
-            if record.body.generation(position.main).is_none() && !reader.pinned.is_empty() {
+            let compacted = self.compacted.unwrap_or(0);
+            let (is_put, died) = (record.body.generation(position.main).is_some(), dead.death <= compacted);
+            if is_put && died {
+                return Ok(None);
+            }
+            if !is_put && (died || !reader.pinned.is_empty()) {
                 let key = with_key(pages, &record.body, <[u8]>::to_vec)?;
                 let next = reader.index.neighbours(&key, position).next.map(|step| step.position.main);
-                if reader.needs_tombstone((&key, position), next, self.revision) {
+                let stays = |compacted| reader.needs_tombstone((&key, position), next, compacted);
+                if (died && !stays(compacted)) || stays(self.revision) {
                     return Ok(None);
                 }
             }

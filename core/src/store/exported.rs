@@ -7,10 +7,12 @@ use super::rebuild::Change;
 use super::{Snapshot, Store};
 use crate::error::Result;
 use crate::lease::Kept as KeptLease;
+use crate::pin::Kept as KeptPin;
 use crate::records::{Body, Record, with_contents, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
+use crate::times::Kept as KeptTime;
 
 /// Looks at no more records than this at once.
 const SCANNED_RECORDS: usize = 4096;
@@ -19,6 +21,16 @@ impl<S: Storage> Store<S> {
     /// The leases, with the time that was left to them when the clock was last looked at.
     pub(crate) fn listed_leases(&self) -> Vec<KeptLease> {
         self.leases.listed()
+    }
+
+    /// The pins.
+    pub(crate) fn listed_pins(&self) -> Vec<KeptPin> {
+        self.pins.listed()
+    }
+
+    /// When revisions were written.
+    pub(crate) fn listed_times(&self) -> Vec<KeptTime> {
+        self.times.listed()
     }
 }
 
@@ -78,9 +90,20 @@ impl<S: Storage> Snapshot<S> {
         if sabotaged!(DeadExported) {
             return Ok(true);
         }
-        if record.body.generation(main).is_none() {
+        let is_put = record.body.generation(main).is_some();
+        if self.pinned.is_empty() && !is_put {
             return Ok(main == compacted);
         }
-        with_key(&self.pages, &record.body, |key| self.index.get(key, compacted) == Some(record.position))
+        with_key(&self.pages, &record.body, |key| {
+            let is_seen = is_put && self.index.get(key, compacted) == Some(record.position);
+            is_seen || (!self.pinned.is_empty() && self.still_has(key, record.position))
+        })
+    }
+
+    /// Whether a version is still there, for a pin or otherwise.
+    fn still_has(&self, key: &[u8], position: Position) -> bool {
+        let reader = self.reader();
+        let found = reader.index.steps_from(key, position, 1);
+        found.first().is_some_and(|past| past.step.position == position && reader.exists(key, past))
     }
 }

@@ -52,7 +52,7 @@ impl<S: Storage> Reader<'_, S> {
     ///
     /// What a compaction was asked to remove is not there from then on, though its record may wait for background work. All that decides
     /// which records a history shows is in this one place.
-    fn exists(&self, key: &[u8], past: &Past) -> bool {
+    pub(super) fn exists(&self, key: &[u8], past: &Past) -> bool {
         let (Some(death), Some(compacted)) = (past.death, self.compacted) else { return true };
         let main = past.step.position.main;
         death > compacted
@@ -79,9 +79,9 @@ impl<S: Storage> Reader<'_, S> {
         loop {
             let older = self.index.steps_before(key, end, LATER_BATCH);
             let is_held = |past: &Past| {
-                let death = past.death.unwrap_or(u64::MAX);
-                !past.step.is_tombstone()
-                    && pin_between(self.pinned, past.step.position.main, death).is_some()
+                let main = past.step.position.main;
+                let end = if past.step.is_tombstone() { main + 1 } else { past.death.unwrap_or(u64::MAX) };
+                pin_between(self.pinned, main, end).is_some()
             };
             if older.iter().any(is_held) {
                 return true;

@@ -273,6 +273,34 @@ impl<S: Storage> Opening<S> {
         Ok(reached)
     }
 
+    /// What was remembered besides the records must be of revisions that there are.
+    fn check_lists(&self, revision: u64) -> Result<()> {
+        let corrupt = |what: String| Err(Error::corrupt(0, PageKind::Meta, what));
+        if self.scheduled > Some(revision) {
+            return corrupt(format!(
+                "a compaction to {:?} was scheduled at revision {revision}",
+                self.scheduled
+            ));
+        }
+        if self.times.last().is_some_and(|last| last.revision > revision) {
+            return corrupt("a time is of a revision that is not there".into());
+        }
+        if let Some(pinned) = self.pins.revisions().last().filter(|pinned| **pinned > revision) {
+            return corrupt(format!("revision {pinned} is pinned at revision {revision}"));
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, attached: &BTreeMap<Vec<u8>, u64>) -> Result<()> {
+        for (key, lease) in attached {
+            let id = LeaseId::new(*lease).filter(|id| self.leases.has(*id));
+            let what = || format!("a key has the lease {lease}, which does not exist");
+            let id = id.ok_or_else(|| Error::corrupt(0, PageKind::Meta, what()))?;
+            self.leases.attach(key, Some(id));
+        }
+        Ok(())
+    }
+
     fn finish(mut self, options: Options) -> Result<Store<S>> {
         let mut reached = self.check_pages()?;
         for page in self.pager.own_pages() {
@@ -283,28 +311,8 @@ impl<S: Storage> Opening<S> {
         if self.records.last().sub == u32::MAX {
             return Err(Error::corrupt(0, PageKind::Meta, "no record can be after the last one"));
         }
-        if self.scheduled > Some(revision) {
-            let what = format!("a compaction to {:?} was scheduled at revision {revision}", self.scheduled);
-            return Err(Error::corrupt(0, PageKind::Meta, what));
-        }
-        for (key, lease) in &loaded.attached {
-            let id = LeaseId::new(*lease).filter(|id| self.leases.has(*id));
-            let id = id.ok_or_else(|| {
-                Error::corrupt(
-                    0,
-                    PageKind::Meta,
-                    format!("a key has the lease {lease}, which does not exist"),
-                )
-            })?;
-            self.leases.attach(key, Some(id));
-        }
-        if self.times.last().is_some_and(|last| last.revision > revision) {
-            return Err(Error::corrupt(0, PageKind::Meta, "a time is of a revision that is not there"));
-        }
-        if let Some(pinned) = self.pins.revisions().last().filter(|pinned| **pinned > revision) {
-            let what = format!("revision {pinned} is pinned at revision {revision}");
-            return Err(Error::corrupt(0, PageKind::Meta, what));
-        }
+        self.check_lists(revision)?;
+        self.attach(&loaded.attached)?;
         let filing = match self.scheduled {
             Some(compacted) if self.pins.len() > 0 => {
                 file_all(&loaded.index, (compacted, self.pins.revisions()))

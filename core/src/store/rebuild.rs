@@ -9,10 +9,12 @@ use crate::error::{Error, Result};
 use crate::lease::Kept as KeptLease;
 use crate::limits::MAX_UNWRITTEN_LEAVES;
 use crate::pager::{NewStore, Pager, Progress, Unproven};
+use crate::pin::Kept as KeptPin;
 use crate::records::{Body, PutNumbers, Record, Records, Room};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
+use crate::times::Kept as KeptTime;
 
 /// A record for a new store, wherever its bytes are now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub(crate) struct Ending {
     /// What is compacted, though what compaction removes may still be there.
     pub(crate) compacted: Option<u64>,
     pub(crate) leases: Vec<KeptLease>,
+    pub(crate) pins: Vec<KeptPin>,
+    pub(crate) times: Vec<KeptTime>,
 }
 
 /// A store that is being filled. It is none until [`Rebuild::finish`]: what a crash leaves before that can't be opened.
@@ -106,9 +110,9 @@ impl<S: Storage> Rebuild<S> {
     /// # Errors
     /// [`Error::Storage`]; [`Error::Corrupt`] if the records are no history, or a key is attached to a lease that is not there.
     pub(crate) fn finish(mut self, ending: Ending, options: Options) -> Result<Store<S>> {
-        let Ending { revision, compacted, leases } = ending;
+        let Ending { revision, compacted, leases, pins, times } = ending;
         self.records.commit(&mut self.pager)?;
-        let kept = Kept { leases, ..Kept::default() }.store(&mut self.pager)?;
+        let kept = Kept { leases, pins, times }.store(&mut self.pager)?;
         self.pager.sync()?;
         let mut nodes = self.records.freeze(&mut self.pager)?;
         let mut checkpoint = self.pager.begin_checkpoint()?;

@@ -39,7 +39,7 @@ pub struct Snapshot<S: Storage> {
     revision: u64,
     /// The newest revision when the snapshot was taken.
     times: Times,
-    pinned: Arc<[u64]>,
+    pub(super) pinned: Arc<[u64]>,
     pub(super) current: u64,
     pub(super) compacted: Option<u64>,
     hold: Hold,
@@ -74,7 +74,7 @@ impl<S: Storage> Snapshot<S> {
         }
     }
 
-    fn reader(&self) -> Reader<'_, S> {
+    pub(super) fn reader(&self) -> Reader<'_, S> {
         Reader {
             pages: &self.pages,
             source: self.view.source(),

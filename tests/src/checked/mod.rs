@@ -195,6 +195,7 @@ impl<M: Medium> Checked<M> {
             Action::Checkpoint => {
                 self.store().checkpoint().expect("a checkpoint succeeds");
                 self.model.settled();
+                self.model.times_mut().settled();
             }
             Action::Shrink => self.store().shrink(),
             Action::Reopen => self.reopen(),
@@ -279,6 +280,7 @@ impl<M: Medium> Checked<M> {
         let storage = store.close().expect("closing succeeds");
         self.medium.closed(storage.expect("no snapshot holds the storage"));
         self.model.settled();
+        self.model.times_mut().settled();
         self.open();
         self.compare_times_kept();
         self.watch_again();

@@ -289,7 +289,6 @@ impl Model {
     pub fn settled(&mut self) {
         self.leases.settled();
         self.pins.settled();
-        self.times.settled();
     }
 
     /// Forgets what no crash from now on can bring back.

@@ -56,6 +56,7 @@ impl<'a> Expectation<'a> {
             return 1 + self.check_opening(start, &medium, (store_told, rng));
         }
         self.compare(&store);
+        self.compare_time(&store, store.revision().get());
         let of_lease = |id| store.lease(id, Time::from_micros(0)).expect("the lease is there");
         let is_longer = store.leases().into_iter().map(of_lease).find(|lease| lease.remaining > lease.ttl);
         assert_eq!(is_longer, None, "after the crash a lease has more than its whole time left");
@@ -86,7 +87,6 @@ impl<'a> Expectation<'a> {
             self.model.compacted()
         );
         self.compare_leases(store, revision);
-        self.compare_time(store, revision);
         let pins = pins_of(store);
         let states = self.model.pins().states();
         assert!(
