@@ -76,18 +76,7 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("seconds", *seconds);
             number("limit", *limit);
         }
-        Error::NoSpace { used, needed, quota } => {
-            number("used", *used);
-            number("needed", *needed);
-            number("quota", *quota);
-        }
         Error::PinNameReserved { name } | Error::PinNotFound { name } => text("pin", name),
-        Error::HoldExceeded { watcher, bound, limit, behind } => {
-            number("watcher", *watcher);
-            text("bound", &bound.to_string());
-            number("limit", *limit);
-            number("behind", *behind);
-        }
         Error::WatchNotFound { watcher } => number("watcher", *watcher),
         Error::NotAStore { reason } | Error::WritesRefused { reason } => text("reason", reason),
         Error::NewerFormat { found, supported } => {
@@ -104,7 +93,23 @@ pub(crate) fn translated(error: Error) -> JsValue {
             text("reason", reason);
         }
         Error::Locked { holder } => text("holder", holder),
-        _ => {}
+        other => numbers(other).iter().for_each(|(field, value)| number(field, *value)),
+    }
+    if let Error::HoldExceeded { bound, .. } = &error {
+        text("bound", &bound.to_string());
     }
     translation
+}
+
+/// The values of errors that are about several numbers.
+fn numbers(error: &Error) -> Vec<(&'static str, u64)> {
+    match error {
+        Error::NoSpace { used, needed, quota } => {
+            vec![("used", *used), ("needed", *needed), ("quota", *quota)]
+        }
+        Error::HoldExceeded { watcher, limit, behind, .. } => {
+            vec![("watcher", *watcher), ("limit", *limit), ("behind", *behind)]
+        }
+        _ => Vec::new(),
+    }
 }

@@ -2,7 +2,7 @@ import type { Instance, RawModule } from './engine.js'
 import { Instance as EngineInstance } from './engine.js'
 import { invalid, type PalimpsestError, show } from './errors.js'
 import type { Host } from './host.js'
-import { checkOptions, checkPolicy, rules } from './options.js'
+import { checkOptions, checkPolicy, checkThinning, rules } from './options.js'
 import { EngineStore } from './store.js'
 import type * as t from './types.js'
 
@@ -15,6 +15,7 @@ const openRules = {
   compactionBatchLimit: rules.size,
   compactionPause: rules.duration,
   autoCompaction: rules.anything,
+  thinning: rules.anything,
   quotaBytes: rules.number,
   maxKeyBytes: rules.size,
   maxValueBytes: rules.size,
@@ -88,15 +89,26 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     throw invalid("open needs options: at least { storage: 'memory' } or { storage: { file } }")
   checkOptions(options, openRules)
   const instance = await load(environment)
-  const { storage: where, keys, values, onError, durability = 'strict', autoCompaction, ...others } = options
+  const {
+    storage: where,
+    keys,
+    values,
+    onError,
+    durability = 'strict',
+    autoCompaction,
+    thinning,
+    ...others
+  } = options
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
   const policy = checkPolicy(autoCompaction ?? 'off')
+  const thinner = checkThinning(thinning ?? 'off')
   const storage = openStorage(where, environment)
   const { info, release, onExit } = storage
   try {
     const engine = new instance.raw.Engine(storage.object, {
       ...others,
       autoCompaction: policy,
+      thinning: thinner,
       // Which revisions watchers are told of. In memory, which no crash survives, there is nothing to wait for.
       durability: info.kind === 'memory' ? 'relaxed' : durability,
     })

@@ -17,7 +17,15 @@ import type { Host } from './host.js'
 import { packKeys } from './keys.js'
 import { Leases } from './leases.js'
 import { checkPut, compare, putModifierRules } from './ops.js'
-import { type Codecs, checkOptions, checkPolicy, checkRevision, codecsOf, rules } from './options.js'
+import {
+  type Codecs,
+  checkOptions,
+  checkPolicy,
+  checkRevision,
+  checkThinning,
+  codecsOf,
+  rules,
+} from './options.js'
 import { type PinSource, Pins } from './pins.js'
 import { EngineReader } from './reader.js'
 import { snapshotOf } from './snapshot.js'
@@ -243,6 +251,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   async setAutoCompaction(policy: t.AutoCompaction): Promise<void> {
     const checked = checkPolicy(policy)
     this.#changing(() => this.#engine.setAutoCompaction(checked))
+  }
+
+  async setThinning(thinning: t.Thinning): Promise<void> {
+    const checked = checkThinning(thinning)
+    this.#changing(() => this.#engine.setThinning(checked))
   }
 
   async setQuota(bytes: number | undefined): Promise<void> {
