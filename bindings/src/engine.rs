@@ -14,7 +14,7 @@ use crate::exchange::Exchange;
 use crate::keys::{exact, revision, selection};
 use crate::objects::{
     AutoCompactionObject, CheckObject, DeletedObject, HashObject, NextObject, OpenOptions, ProgressObject,
-    StatusObject, from_js, to_js,
+    StatusObject, ThinningObject, from_js, to_js,
 };
 use crate::random::random_id;
 use crate::reads::RangeOptions;
@@ -233,6 +233,17 @@ impl Engine {
         let policy = from_js::<AutoCompactionObject>(policy)?.policy()?;
         self.write()?.set_auto_compaction(policy);
         Ok(())
+    }
+
+    /// Changes how history gets thinner with age; nothing ends it.
+    ///
+    /// # Errors
+    /// As [`Store::set_thinning`].
+    #[wasm_bindgen(js_name = setThinning)]
+    pub fn set_thinning(&self, thinning: JsValue) -> JsResult<()> {
+        let thinning = from_js::<Option<ThinningObject>>(thinning)?;
+        let thinning = thinning.map(ThinningObject::thinning).transpose()?;
+        self.write()?.set_thinning(thinning).map_err(translated)
     }
 
     /// Changes how many bytes of pages may be in use; nothing sets no bound.

@@ -73,18 +73,7 @@ pub(crate) fn translated(error: Error) -> JsValue {
             number("seconds", *seconds);
             number("limit", *limit);
         }
-        Error::NoSpace { used, needed, quota } => {
-            number("used", *used);
-            number("needed", *needed);
-            number("quota", *quota);
-        }
         Error::PinNameReserved { name } | Error::PinNotFound { name } => text("pin", name),
-        Error::HoldExceeded { watcher, bound, limit, behind } => {
-            number("watcher", *watcher);
-            text("bound", &bound.to_string());
-            number("limit", *limit);
-            number("behind", *behind);
-        }
         Error::WatchNotFound { watcher } => number("watcher", *watcher),
         _ => set_of_the_store(&translation, &error),
     }
@@ -119,6 +108,22 @@ fn set_of_the_store(translation: &JsValue, error: &Error) {
             text("reason", reason);
         }
         Error::Locked { holder } => text("holder", holder),
-        _ => {}
+        other => numbers(other).iter().for_each(|(field, value)| number(field, *value)),
+    }
+    if let Error::HoldExceeded { bound, .. } = &error {
+        text("bound", &bound.to_string());
+    }
+}
+
+/// The values of errors that are about several numbers.
+fn numbers(error: &Error) -> Vec<(&'static str, u64)> {
+    match error {
+        Error::NoSpace { used, needed, quota } => {
+            vec![("used", *used), ("needed", *needed), ("quota", *quota)]
+        }
+        Error::HoldExceeded { watcher, limit, behind, .. } => {
+            vec![("watcher", *watcher), ("limit", *limit), ("behind", *behind)]
+        }
+        _ => Vec::new(),
     }
 }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use palimpsest_kv::{
     AutoCompaction, CheckReport, CompactionProgress, Deleted, Durability, HashKv, Next, Options, Revoked,
-    Status,
+    Status, Thinning,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
@@ -44,6 +44,7 @@ pub(crate) struct OpenOptions {
     max_value_bytes: Option<usize>,
     max_txn_ops: Option<usize>,
     auto_compaction: Option<AutoCompactionObject>,
+    thinning: Option<ThinningObject>,
     quota_bytes: Option<f64>,
 }
 
@@ -65,6 +66,32 @@ impl AutoCompactionObject {
             (Some(millis), None) => AutoCompaction::Periodic(as_duration("periodic", millis)?),
             (None, Some(count)) => AutoCompaction::Revisions(exact(count)?),
             (None, None) => AutoCompaction::Off,
+        })
+    }
+}
+
+/// How history gets thinner with age; times are in milliseconds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ThinningObject {
+    all_for: f64,
+    steps: Vec<ThinningStepObject>,
+}
+
+/// One revision of each interval, until it is so old.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ThinningStepObject {
+    every: f64,
+    keep_for: f64,
+}
+
+impl ThinningObject {
+    pub(crate) fn thinning(self) -> JsResult<Thinning> {
+        let all = Thinning::keep_all_for(as_duration("thinning.allFor", self.all_for)?);
+        self.steps.into_iter().try_fold(all, |thinning, step| {
+            let every = as_duration("thinning.every", step.every)?;
+            Ok(thinning.then_one_every(every, as_duration("thinning.keepFor", step.keep_for)?))
         })
     }
 }
@@ -104,7 +131,7 @@ impl OpenOptions {
             max_value_bytes: self.max_value_bytes.unwrap_or(default.max_value_bytes),
             max_txn_ops: self.max_txn_ops.unwrap_or(default.max_txn_ops),
             auto_compaction: self.auto_compaction.unwrap_or_default().policy()?,
-            thinning: None,
+            thinning: self.thinning.map(ThinningObject::thinning).transpose()?,
             quota_bytes: self.quota_bytes.map(exact).transpose()?,
             store_id: Some(store_id),
         })

@@ -3,7 +3,7 @@ import type { Instance, RawEngine, RawModule } from './engine.js'
 import { Instance as EngineInstance } from './engine.js'
 import { invalid, type PalimpsestError, show } from './errors.js'
 import type { Host } from './host.js'
-import { checkOptions, checkPolicy, rules } from './options.js'
+import { checkOptions, checkPolicy, checkThinning, rules } from './options.js'
 import { EngineStore } from './store.js'
 import type * as t from './types.js'
 
@@ -16,6 +16,7 @@ const openRules = {
   compactionBatchLimit: rules.size,
   compactionPause: rules.duration,
   autoCompaction: rules.anything,
+  thinning: rules.anything,
   quotaBytes: rules.number,
   maxKeyBytes: rules.size,
   maxValueBytes: rules.size,
@@ -96,15 +97,26 @@ async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
   make: Make,
 ): Promise<EngineStore<V, K>> {
   const instance = await load(environment)
-  const { storage: where, keys, values, onError, durability = 'strict', autoCompaction, ...others } = options
+  const {
+    storage: where,
+    keys,
+    values,
+    onError,
+    durability = 'strict',
+    autoCompaction,
+    thinning,
+    ...others
+  } = options
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
   const policy = checkPolicy(autoCompaction ?? 'off')
+  const thinner = checkThinning(thinning ?? 'off')
   const storage = openStorage(where, environment)
   const { info, release, onExit } = storage
   try {
     const engine = await make(instance, storage.object, {
       ...others,
       autoCompaction: policy,
+      thinning: thinner,
       // Which revisions watchers are told of. In memory, which no crash survives, there is nothing to wait for.
       durability: info.kind === 'memory' ? 'relaxed' : durability,
     })

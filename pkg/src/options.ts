@@ -1,5 +1,5 @@
 import { invalid, show } from './errors.js'
-import type { AbortSignalLike, AutoCompaction, KeyCodec, ValueCodec } from './types.js'
+import type { AbortSignalLike, AutoCompaction, KeyCodec, Thinning, ValueCodec } from './types.js'
 
 /** Checks one option's value: answers what it must be if it is not. */
 type Rule = (value: unknown) => string | undefined
@@ -216,6 +216,39 @@ export function checkPolicy(policy: AutoCompaction): object {
   if (periodic === undefined && revisions === undefined)
     throw invalid(`the option autoCompaction must be one of ${words}`, { option: 'autoCompaction' })
   return policy
+}
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+/** Everything of the last hour, one revision an hour for a day, one a day for 30 days. */
+const DEFAULT_THINNING = {
+  allFor: HOUR,
+  steps: [
+    { every: HOUR, keepFor: DAY },
+    { every: DAY, keepFor: 30 * DAY },
+  ],
+}
+const thinningRules: Rules = { allFor: rules.interval, steps: isSteps }
+const stepRules: Rules = { every: rules.interval, keepFor: rules.interval }
+
+function isSteps(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return 'a list of { every, keepFor }'
+  for (const step of value) {
+    checkOptions(step, stepRules)
+    if (step?.every === undefined || step.keepFor === undefined) return 'a list of { every, keepFor }'
+  }
+  return undefined
+}
+
+/** Checks how history is to get thinner, and says it as the bindings read it. */
+export function checkThinning(thinning: Thinning): object | undefined {
+  if (thinning === 'off') return undefined
+  if (thinning === 'default') return DEFAULT_THINNING
+  const words = "'off', 'default' or { allFor: milliseconds, steps: [{ every, keepFor }] }"
+  if (typeof thinning !== 'object' || thinning === null || thinning.allFor === undefined)
+    throw invalid(`the option thinning must be ${words}, not ${show(thinning)}`, { option: 'thinning' })
+  checkOptions(thinning, thinningRules)
+  return { allFor: thinning.allFor, steps: thinning.steps ?? [] }
 }
 
 /** How keys and values of one store, or of one call, are encoded. */

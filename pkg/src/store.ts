@@ -26,6 +26,7 @@ import {
   checkOptions,
   checkPolicy,
   checkRevision,
+  checkThinning,
   checkTime,
   codecsOf,
   rules,
@@ -297,6 +298,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   async setAutoCompaction(policy: t.AutoCompaction): Promise<void> {
     const checked = checkPolicy(policy)
     this.#changing(() => this.#engine.setAutoCompaction(checked))
+  }
+
+  async setThinning(thinning: t.Thinning): Promise<void> {
+    const checked = checkThinning(thinning)
+    this.#changing(() => this.#engine.setThinning(checked))
   }
 
   async setQuota(bytes: number | undefined): Promise<void> {

@@ -26,3 +26,22 @@ export interface Pin {
    */
   readonly heldRecords: number
 }
+
+/** One revision of each interval, until it is so old. */
+export interface ThinningStep {
+  /** The interval, in milliseconds; each begins at a multiple of it since 1970. */
+  readonly every: number
+  /** How long what is kept of an interval is kept, in milliseconds. */
+  readonly keepFor: number
+}
+
+/**
+ * Which history is kept as it gets older: every revision of the last `allFor` milliseconds, then one of each interval for some time; what is
+ * older than all of that goes. The store pins those revisions, by names that begin with `$thinning/`, and compacts by itself.
+ *
+ * `'default'` keeps everything of the last hour, one revision an hour for a day, and one a day for 30 days.
+ */
+export type Thinning =
+  | 'off'
+  | 'default'
+  | { readonly allFor: number; readonly steps?: readonly ThinningStep[] | undefined }

@@ -13,7 +13,7 @@ import type {
 } from './types-base.js'
 import type { Export, ExportOptions } from './types-copies.js'
 import type { DryRun, DryRunOptions } from './types-past.js'
-import type { Pin, Pinned, PinOptions } from './types-pin.js'
+import type { Pin, Pinned, PinOptions, Thinning } from './types-pin.js'
 import type { Reader } from './types-read.js'
 import type { CompareKeys, Txn } from './types-txn.js'
 import type { Watch, WatchOptions } from './types-watch.js'
@@ -199,6 +199,8 @@ export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec =
   readonly compactionPause?: number | undefined
   /** Which history is given up by itself; `'off'` by default. `setAutoCompaction` changes it later. */
   readonly autoCompaction?: AutoCompaction | undefined
+  /** How history gets thinner with age; `'off'` by default. `setThinning` changes it later. */
+  readonly thinning?: Thinning | undefined
   /**
    * How many bytes of pages may be in use: writes that may need more reject with `NO_SPACE`, while reads, deletes and compaction go on.
    * Not bounded by default. `setQuota` changes it later.
@@ -336,6 +338,8 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   timeOf(revision: number): Promise<Date | undefined>
   /** Changes which history is given up by itself, from now on. */
   setAutoCompaction(policy: AutoCompaction): Promise<void>
+  /** Changes how history gets thinner with age, from now on. Pins that were set for it stay until they end. */
+  setThinning(thinning: Thinning): Promise<void>
   /** Changes how many bytes of pages may be in use, from now on; `undefined` sets no bound. */
   setQuota(bytes: number | undefined): Promise<void>
   /**

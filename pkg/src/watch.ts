@@ -38,7 +38,8 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
   readonly #watches: Watches
   readonly #codecs: Codecs<V, K>
   readonly #signal: t.AbortSignalLike | undefined
-  readonly #tellsProgress: boolean
+  /** Whether background work follows from what it is told: the time of a progress notice begins, or compaction may go on. */
+  readonly #hasFollowers: boolean
   #id: number | undefined
   #told: number
   #asking: Asking<V, K>[] = []
@@ -49,7 +50,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     this.#watches = watches
     this.#codecs = codecsOf<V, K>(options, codecs)
     this.#signal = signal
-    this.#tellsProgress = progress !== undefined
+    this.#hasFollowers = progress !== undefined || hold !== undefined
     this.#told = from === 0 ? revision : from - 1
     if (signal?.aborted) {
       this.#failure = { error: signal.reason }
@@ -131,7 +132,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     const events: t.WatchEvent<V, K>[] = []
     while (block.hasNext) events.push(block.event(this.#codecs))
     if (revision > this.#told) this.#told = revision
-    if (this.#tellsProgress) this.#watches.rewind()
+    if (this.#hasFollowers) this.#watches.wake()
     this.#asking.shift()?.resolve({ done: false, value: { events, revision, isFragment } })
   }
 

@@ -58,8 +58,8 @@ export class Watches {
     this.#plan()
   }
 
-  /** The time of the next progress notice begins. */
-  rewind(): void {
+  /** Something follows in the background from what a watch was told. */
+  wake(): void {
     this.#background.wake()
   }
 
@@ -81,6 +81,8 @@ export class Watches {
     if (this.#isClosed || !this.#instance.isSound) return
     try {
       this.#calling(() => this.#engine.cancelWatcher(id))
+      // Compaction may have waited for it.
+      this.#background.wake()
     } catch (thrown) {
       // A signal can come while a storage in JavaScript is at work, when the engine can't be called.
       if ((thrown as PalimpsestError).code === 'BUSY') this.#background.nextTurn(() => this.#cancel(id))

@@ -137,3 +137,33 @@ test('compaction waits for a watch that holds, within its bound', async t => {
   for (const hold of [{}, 5, { records: 5 }, { bytes: -1 }])
     assert.equal((await refusal(() => db.watch('a', { hold }))).code, 'INVALID_ARGUMENT')
 })
+
+test('history gets thinner by itself', async t => {
+  const step = { every: 100, keepFor: 60_000 }
+  const db = await fresh(t, { thinning: { allFor: 50, steps: [step] } })
+  const start = Date.now()
+  while (Date.now() - start < 500) {
+    await db.put('time', String(Date.now()))
+    await pause(5)
+  }
+  const pins = await db.pins()
+  assert.ok(pins.length >= 4 && pins.length <= 8, `${pins.length} pins`)
+  assert.ok(pins.every(pin => pin.name.startsWith('$thinning/100/') && pin.expires > start + 60_000))
+  for (const { revision } of pins.slice(1)) assert.ok(await db.get('time', { revision }))
+  const { compacted, revision } = await db.status()
+  assert.ok(compacted > 1 && compacted < revision, `${compacted} of ${revision}`)
+  await db.setThinning('off')
+  await db.setThinning('default')
+  for (const thinning of [
+    'on',
+    5,
+    {},
+    { allFor: 0 },
+    { allFor: 50, every: 5 },
+    { allFor: 50, steps: [{ every: 5 }] },
+  ]) {
+    const error = await refusal(() => db.setThinning(thinning))
+    assert.equal(error.code, 'INVALID_ARGUMENT', JSON.stringify(thinning))
+    assert.equal((await refusal(() => open({ storage: 'memory', thinning }))).code, 'INVALID_ARGUMENT')
+  }
+})

@@ -116,6 +116,8 @@ export async function useModel(db: Store, revision: number): Promise<void> {
   await db.unpin('monday', { durability: 'strict' })
   await db.watch('a', { hold: { revisions: 100, bytes: 1 << 20 } }).return()
   void [pinned, until]
+  await db.setThinning({ allFor: 1000, steps: [{ every: 1000, keepFor: 5000 }] })
+  await open({ storage: 'memory', thinning: 'default' })
   await db.setAutoCompaction({ periodic: 3_600_000 })
   await db.setAutoCompaction({ periodic: 3_600_000, revisions: 1_000 })
   const at = new Date()
