@@ -1,17 +1,15 @@
 import type { Background } from './background.js'
+import { countRules, keysRules, rangeRules } from './call-rules.js'
 import { checkKey, encodeKey } from './codec.js'
 import type { Instance, RawCursor, RawRangeOptions, RawReader } from './engine.js'
 import { Block } from './entries.js'
-import { PACKED_ALL, packSelection, selectionRules } from './keys.js'
-import { type Codecs, checkOptions, codecsOf, readRules, rules } from './options.js'
+import { PACKED_ALL, packSelection } from './keys.js'
+import { type Codecs, checkOptions, codecsOf, rules } from './options.js'
 import { LazyRange, type RangePlan, SyncItems } from './range.js'
 import type * as t from './types.js'
 
 const getRules = { revision: rules.revision, values: rules.values }
 const entryRules = { ...getRules, keys: rules.keys }
-const countRules = { ...selectionRules, revision: rules.revision }
-const keysRules = { ...countRules, ...readRules, keys: rules.keys, signal: rules.signal }
-const rangeRules = { ...keysRules, values: rules.values, keysOnly: rules.flag }
 
 /** Which entries a range reads, and how, as the bindings read it. */
 export function rawRead(options: t.GetModifiers): RawRangeOptions {

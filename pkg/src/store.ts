@@ -1,4 +1,5 @@
 import { Background } from './background.js'
+import { snapshotRules, watchRules } from './call-rules.js'
 import { checkKey, decodeValue, encodeKey, encodeValue, valueBytes } from './codec.js'
 import { Commits } from './commits.js'
 import { EngineJob } from './compaction.js'
@@ -29,18 +30,6 @@ const writeRules = { durability: rules.durability }
 const putRules = { ...writeRules, ...putModifierRules, values: rules.values, keys: rules.keys }
 const deleteRules = { ...writeRules, previous: rules.flag, values: rules.values, keys: rules.keys }
 const quotaRules = { quotaBytes: rules.number }
-const watchRules = {
-  from: rules.revision,
-  previous: rules.flag,
-  puts: rules.flag,
-  deletes: rules.flag,
-  progress: rules.interval,
-  fragmentBytes: rules.number,
-  signal: rules.signal,
-  values: rules.values,
-  keys: rules.keys,
-}
-const snapshotRules = { revision: rules.revision }
 
 /** What a store is made of. */
 export interface StoreParts<V extends t.ValueCodec, K extends t.KeyCodec> {

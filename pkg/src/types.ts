@@ -1,5 +1,5 @@
 import type { PalimpsestError } from './errors.js'
-import type { StorageInfo, SyncStorage, URLLike } from './storage.js'
+import type { NamedStorage, StorageInfo, SyncStorage, URLLike, WorkerLike } from './storage.js'
 import type {
   AbortSignalLike,
   AsyncDisposing,
@@ -168,8 +168,17 @@ export interface HashKv {
 
 /** How a store is opened. Every option but `storage` has a default. */
 export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
-  /** Where the bytes are: `'memory'`, a file's path or `file:` URL, or a storage of your own. */
-  readonly storage: 'memory' | { readonly file: string | URLLike } | SyncStorage
+  /**
+   * Where the bytes are: `'memory'`, a storage of the browser's, a file's path or `file:` URL (in Node), or a storage of your own.
+   */
+  readonly storage: 'memory' | NamedStorage | { readonly file: string | URLLike } | SyncStorage
+  /** The store's name in a storage of the browser's. */
+  readonly name?: string | undefined
+  /**
+   * Makes the worker that the engine is to run in, one that imports `palimpsest-kv/worker`. Without it the package makes one of its own
+   * from a `blob:` URL, which a page's Content-Security-Policy may forbid.
+   */
+  readonly worker?: (() => WorkerLike) | undefined
   /** `'strict'` (the default): a write is durable when its promise is fulfilled. `'relaxed'`: within `flushInterval`. */
   readonly durability?: Durability | undefined
   /** Bytes in a page of a store that is created now: a power of two from 512 to 65,536; 4,096 by default. */

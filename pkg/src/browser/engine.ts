@@ -1,0 +1,20 @@
+import type { RawModule } from '../engine.js'
+
+/** The glue that wasm-bindgen makes for browsers. */
+interface Glue extends RawModule {
+  initSync(wasm: { module: WebAssembly.Module }): unknown
+}
+
+let loaded: Promise<RawModule> | undefined
+
+/** Makes the engine of a compiled module; one for this thread, whatever module comes later. */
+export function engineOf(wasm: () => Promise<WebAssembly.Module>): Promise<RawModule> {
+  loaded ??= instantiated(wasm)
+  return loaded
+}
+
+async function instantiated(wasm: () => Promise<WebAssembly.Module>): Promise<RawModule> {
+  const glue = (await import('palimpsest-glue' as string)) as Glue
+  glue.initSync({ module: await wasm() })
+  return glue
+}

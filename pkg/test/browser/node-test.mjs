@@ -1,0 +1,63 @@
+// What the tests use of `node:test`, for a browser: tests are gathered, and run one after the other when they are asked for.
+
+const gathered = []
+
+/** A test. Options are for Node. */
+export function test(name, ...rest) {
+  gathered.push({ name, run: rest.at(-1) })
+}
+
+class Context {
+  #afters = []
+
+  constructor(name, outcome) {
+    this.name = name
+    this.outcome = outcome
+  }
+
+  after(work) {
+    this.#afters.unshift(work)
+  }
+
+  /** A test within this one. Its failure is this one's. */
+  async test(name, ...rest) {
+    const outcome = await runOne({ name: `${this.name} > ${name}`, run: rest.at(-1) })
+    this.outcome.error ??= outcome.error && `${name}: ${outcome.error}`
+  }
+
+  async end() {
+    for (const work of this.#afters) await work()
+  }
+}
+
+async function runOne({ name, run }) {
+  const outcome = { name, error: undefined }
+  const context = new Context(name, outcome)
+  try {
+    await run(context)
+  } catch (error) {
+    outcome.error ??= error?.stack ?? String(error)
+  }
+  try {
+    await context.end()
+  } catch (error) {
+    outcome.error ??= `after the test: ${error?.stack ?? error}`
+  }
+  return outcome
+}
+
+function late(millis) {
+  return new Promise(resolve => setTimeout(() => resolve({ error: `not over after ${millis} ms` }), millis))
+}
+
+/** The tests that a file has, once it is imported, but those in `left`. Tells of each as it ends. */
+export async function runGathered(left, tell) {
+  const tests = gathered.splice(0)
+  for (const one of tests) {
+    if (left.includes(one.name)) continue
+    const began = performance.now()
+    const { error } = await Promise.race([runOne(one), late(20_000)])
+    tell({ name: one.name, error, ms: performance.now() - began })
+  }
+  return tests.map(({ name }) => name)
+}
