@@ -10,8 +10,9 @@ export function test(name, ...rest) {
 class Context {
   #afters = []
 
-  constructor(name, outcome) {
+  constructor(name, left, outcome) {
     this.name = name
+    this.left = left
     this.outcome = outcome
   }
 
@@ -21,7 +22,7 @@ class Context {
 
   /** A test within this one. Its failure is this one's. */
   async test(name, ...rest) {
-    const outcome = await runOne({ name: `${this.name} > ${name}`, run: rest.at(-1) })
+    const outcome = await runOne({ name: `${this.name} > ${name}`, run: rest.at(-1) }, this.left)
     this.outcome.error ??= outcome.error && `${name}: ${outcome.error}`
   }
 
@@ -30,9 +31,14 @@ class Context {
   }
 }
 
-async function runOne({ name, run }) {
+/** Names that a test has had. */
+const names = new Set()
+
+async function runOne({ name, run }, left) {
   const outcome = { name, error: undefined }
-  const context = new Context(name, outcome)
+  names.add(name)
+  if (left.includes(name)) return outcome
+  const context = new Context(name, left, outcome)
   try {
     await run(context)
   } catch (error) {
@@ -50,14 +56,13 @@ function late(millis) {
   return new Promise(resolve => setTimeout(() => resolve({ error: `not over after ${millis} ms` }), millis))
 }
 
-/** The tests that a file has, once it is imported, but those in `left`. Tells of each as it ends. */
+/** Runs the tests that a file has, once it is imported, but those in `left`. Tells of each as it ends. Answers the names that no test has. */
 export async function runGathered(left, tell) {
-  const tests = gathered.splice(0)
-  for (const one of tests) {
-    if (left.includes(one.name)) continue
+  names.clear()
+  for (const one of gathered.splice(0)) {
     const began = performance.now()
-    const { error } = await Promise.race([runOne(one), late(20_000)])
-    tell({ name: one.name, error, ms: performance.now() - began })
+    const { error } = await Promise.race([runOne(one, left), late(20_000)])
+    if (!left.includes(one.name)) tell({ name: one.name, error, ms: performance.now() - began })
   }
-  return tests.map(({ name }) => name)
+  return left.filter(name => !names.has(name))
 }

@@ -1,15 +1,24 @@
-// The package as the tests import it. Where they open a store in memory, it is opened where this run has its stores.
+// The package as the tests import it. Where they open a store in memory or in a file, it is opened where this run has its stores.
 import * as palimpsest from 'palimpsest-kv/real'
 
 export { compare, del, get, PalimpsestError, put } from 'palimpsest-kv/real'
 
-/** Where stores are, and what is told of a store there. */
-export const place = { storage: 'memory' }
+/** Where stores are, and what tells those of this run from others. */
+export const place = { storage: 'memory', run: '' }
 
 let stores = 0
 
+/** The name of the store that is opened instead, if one is. */
+function nameFor(storage) {
+  if (place.storage === 'memory') return undefined
+  if (storage === 'memory') {
+    stores += 1
+    return `${place.run} memory ${stores}`
+  }
+  return typeof storage?.file === 'string' ? `${place.run} ${storage.file}` : undefined
+}
+
 export function open(options) {
-  if (place.storage === 'memory' || options?.storage !== 'memory') return palimpsest.open(options)
-  stores += 1
-  return palimpsest.open({ name: `test-${place.run}-${stores}`, ...options, storage: place.storage })
+  const name = nameFor(options?.storage)
+  return palimpsest.open(name === undefined ? options : { ...options, name, storage: place.storage })
 }

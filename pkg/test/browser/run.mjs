@@ -16,6 +16,9 @@ const FILES = ['api', 'txn', 'watch', 'lease', 'compaction', 'errors', 'options'
   name => `${name}.test.mjs`,
 )
 
+/** A test that takes longer is named, in milliseconds. */
+const SLOW = 1500
+
 const PLACES = [
   { name: 'memory in a page', thread: 'page', storage: 'memory' },
   { name: 'OPFS in a worker', thread: 'worker', storage: 'opfs' },
@@ -43,6 +46,8 @@ function report({ name }, { outcomes, unknown }, millis) {
   const failed = outcomes.filter(({ error }) => error !== undefined)
   for (const { file, name: test, error } of failed) say(`not ok - ${name}: ${file}: ${test}\n${error.replace(/^/gm, '    ')}`)
   for (const test of unknown) say(`not ok - ${name}: no test is called "${test}", which is to be left out`)
+  const slow = outcomes.filter(({ ms }) => ms > SLOW)
+  for (const { file, name: test, ms } of slow) say(`  ${name}: ${file}: ${test}: ${(ms / 1000).toFixed(1)} s`)
   const passed = outcomes.length - failed.length
   say(`${name}: ${passed} passed, ${failed.length} failed (${(millis / 1000).toFixed(1)} s)`)
   return { passed, failed: failed.length + unknown.length }

@@ -7,17 +7,16 @@ import { leftOut } from './left-out.mjs'
 /** Runs the files. Answers what became of each test, and which names of tests that are left out no test has. */
 export async function run({ thread, storage, only }) {
   Object.assign(place, { storage, run: Math.random().toString(36).slice(2) })
+  globalThis.palimpsestIsElsewhere = thread === 'page' && storage !== 'memory'
   const left = leftOut(thread, storage)
   const outcomes = []
-  const seen = []
+  const unknown = []
   for (const [file, load] of Object.entries(FILES)) {
     if (only.length > 0 && !only.includes(file)) continue
     await load()
     const tell = outcome => outcomes.push({ file, ...outcome })
-    seen.push(...(await runGathered(left[file] ?? [], tell)).map(name => `${file}: ${name}`))
+    unknown.push(...(await runGathered(left[file] ?? [], tell)))
   }
-  const asked = Object.entries(left).filter(([file]) => only.length === 0 || only.includes(file))
-  const unknown = asked.flatMap(([file, names]) => names.map(name => `${file}: ${name}`)).filter(name => !seen.includes(name))
   return { outcomes, unknown }
 }
 
