@@ -32,7 +32,10 @@ function made(modules) {
         const glue = path === 'palimpsest-glue' ? modules.glue : undefined
         return glue === undefined ? { path, namespace: 'made' } : { path: glue }
       })
-      onLoad({ filter: /.*/, namespace: 'made' }, async ({ path }) => ({ contents: await modules[path](), loader: 'js' }))
+      onLoad({ filter: /.*/, namespace: 'made' }, async ({ path }) => ({
+        contents: await modules[path](),
+        loader: 'js',
+      }))
     },
   }
 }

@@ -261,7 +261,11 @@ test('a snapshot reads at its revision until it is closed', async t => {
     ['a', '2'],
     ['b', '1'],
   ])
-  if (readsAtOnce) assert.deepEqual([...then.rangeSync({ prefix: 'a' })].map(({ value }) => value), ['1'])
+  if (readsAtOnce)
+    assert.deepEqual(
+      [...then.rangeSync({ prefix: 'a' })].map(({ value }) => value),
+      ['1'],
+    )
   assert.deepEqual([await now.count(), await then.count({ all: true })], [2, 1])
   assert.deepEqual(await now.getEntry('a'), {
     key: 'a',

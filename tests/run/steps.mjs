@@ -1,6 +1,7 @@
 /** The steps of `npm test`, in order: what each needs, what it runs, and whether it must have run tests. */
 import { readdirSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
+import { CHROMEDRIVER, CHROMIUM } from './chromium.mjs'
 import { ROOT, TARGET } from './exec.mjs'
 import { wasmBindgenFolder } from './setup.mjs'
 
@@ -138,9 +139,7 @@ export const STEPS = [
     commands: [
       {
         ...cargo('test', ...BINDINGS, '--target', WASM, '--tests'),
-        env: {
-          CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: join(wasmBindgenFolder(), 'wasm-bindgen-test-runner'),
-        },
+        env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: testRunner() },
       },
     ],
     counts: true,
@@ -150,6 +149,17 @@ export const STEPS = [
     about: 'the packed npm package, installed elsewhere',
     needs: ['package'],
     commands: [{ command: ['npm', 'test', '--workspace', 'palimpsest-kv'] }],
+    counts: true,
+  },
+  {
+    name: 'browser',
+    about: 'the bindings and the packed npm package in Chromium',
+    needs: ['rust', 'linker', WASM, 'wasm-bindgen', 'package', 'chromium'],
+    commands: [
+      inChromium('WASM_BINDGEN_USE_BROWSER'),
+      inChromium('WASM_BINDGEN_USE_DEDICATED_WORKER'),
+      { ...node('pkg/test/browser/run.mjs'), env: { CHROMIUM } },
+    ],
     counts: true,
   },
   {
@@ -170,6 +180,19 @@ export const STEPS = [
 function exampleNames() {
   const files = readdirSync(join(ROOT, 'core', 'examples'))
   return files.filter(name => extname(name) === '.rs').map(name => basename(name, '.rs'))
+}
+
+/** Where the tests of the bindings run. */
+function testRunner() {
+  return join(wasmBindgenFolder(), 'wasm-bindgen-test-runner')
+}
+
+/** The tests of the bindings in a browser, in the thread that a variable of their runner names. */
+function inChromium(thread) {
+  return {
+    ...cargo('test', ...BINDINGS, '--target', WASM, '--test', 'exports'),
+    env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: testRunner(), CHROMEDRIVER, [thread]: '1' },
+  }
 }
 
 function cargo(...args) {

@@ -9,7 +9,7 @@ import { SNAPSHOT, STORE } from './methods.js'
 import { STORE_ID } from './protocol.js'
 import { defineMethods, Remote } from './remote.js'
 import { RemoteJob } from './remote-job.js'
-import { inJson, RemoteTxn } from './remote-txn.js'
+import { crossing, RemoteTxn } from './remote-txn.js'
 import { RemoteWatch } from './remote-watch.js'
 
 /** A snapshot of a store whose engine runs in a worker. What `methods.ts` says of it is added to the class. */
@@ -76,7 +76,8 @@ export class RemoteStore extends Remote {
 
   async put(key: t.Key, value: unknown, options?: t.PutOptions): Promise<unknown> {
     const codec = options?.values ?? this.#codecs.values
-    return this.callRemote('put', [key, inJson(value, codec), options])
+    const isKept = options?.keepValue === true
+    return this.callRemote('put', [key, isKept ? value : crossing(value, codec), options])
   }
 
   txn(): RemoteTxn<t.ValueCodec, t.KeyCodec> {

@@ -12,13 +12,15 @@ const commitRules = { durability: rules.durability }
 const NO_ENGINE = undefined as unknown as TxnTarget
 
 /**
- * A value as JSON says it, which is what a store of JSON keeps of it: in the message to the worker it would be cloned in another way,
- * without what its `toJSON` says.
+ * A value that can cross. Where the store keeps JSON it is what JSON says of it: a message would clone it in another way, without what its
+ * `toJSON` says.
  */
-export function inJson(value: unknown, codec: t.ValueCodec): unknown {
-  if (codec !== 'json' || value === undefined) return value
-  const text = encodeValue(value, 'json') as string
-  return typeof value === 'object' && value !== null ? JSON.parse(text) : value
+export function crossing(value: unknown, codec: t.ValueCodec): unknown {
+  if (value === undefined) return value
+  const encoded = encodeValue(value, codec)
+  return codec === 'json' && typeof value === 'object' && value !== null
+    ? JSON.parse(encoded as string)
+    : value
 }
 
 /** A transaction of a store whose engine runs in a worker: one message, however long it is. */
@@ -45,7 +47,7 @@ export class RemoteTxn<V extends t.ValueCodec, K extends t.KeyCodec> extends Eng
           keys,
           target,
           relation,
-          operand: target === 'value' ? inJson(operand, this.#values) : operand,
+          operand: target === 'value' ? crossing(operand, this.#values) : operand,
         }
       }),
       success: success.map(step => this.#step(step)),
@@ -54,7 +56,7 @@ export class RemoteTxn<V extends t.ValueCodec, K extends t.KeyCodec> extends Eng
   }
 
   #step(step: Step): Step {
-    if (step.type === 'put') return { ...step, value: inJson(step.value, this.#values) }
+    if (step.type === 'put') return { ...step, value: crossing(step.value, this.#values) }
     if (step.type !== 'txn') return step
     return { type: 'txn', parts: { ...this.#plain(step.parts), depth: step.parts.depth } }
   }

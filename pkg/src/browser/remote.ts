@@ -1,14 +1,23 @@
 import { keysRules, rangeRules } from '../call-rules.js'
+import { checkKey } from '../codec.js'
 import { PalimpsestError } from '../errors.js'
-import { packSelection } from '../keys.js'
+import { packKeys, packSelection } from '../keys.js'
 import { checkOptions, type Rules } from '../options.js'
-import type { AbortSignalLike, KeySelection } from '../types.js'
+import type { AbortSignalLike, Key, KeySelection } from '../types.js'
 import type { Channel } from './channel.js'
 import { RemoteRange } from './items.js'
 import type { Way } from './methods.js'
 
 /** The options of what is iterated, so that a mistake is told where it is made. Others are told by the first batch. */
 const ITEM_RULES: Readonly<Record<string, Rules>> = { range: rangeRules, keys: keysRules }
+
+/** What a call must begin with, where a wrong argument might not even cross. */
+const FIRST: Readonly<Record<string, (argument: unknown) => unknown>> = {
+  get: checkKey,
+  getEntry: checkKey,
+  put: checkKey,
+  delete: keys => packKeys(keys as Key),
+}
 
 /** An object of the package that is in a worker. */
 export abstract class Remote {
@@ -28,6 +37,7 @@ export abstract class Remote {
   /** Calls a method there. */
   async callRemote<T>(method: string, args: readonly unknown[]): Promise<T> {
     this.assertOpen()
+    FIRST[method]?.(args[0])
     return this.channel.call<T>({ on: this.on, method, args: unsignalled(args) })
   }
 

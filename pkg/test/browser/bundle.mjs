@@ -38,11 +38,13 @@ function imports(here) {
  */
 export async function bundleSuite(installed, files) {
   const here = join(installed, 'test', 'browser')
-  const loaders = files.map(file => `  ${JSON.stringify(file)}: () => import(${JSON.stringify(`../${basename(file)}`)}),`)
+  const loaders = files.map(
+    file => `  ${JSON.stringify(file)}: () => import(${JSON.stringify(`../${basename(file)}`)}),`,
+  )
   writeFileSync(join(here, 'test-files.mjs'), `export const FILES = {\n${loaders.join('\n')}\n}\n`)
   const outdir = join(installed, 'served')
   await bundler.build({
-    entryPoints: [join(here, 'suite.mjs')],
+    entryPoints: ['suite', 'kill-page'].map(name => join(here, `${name}.mjs`)),
     outdir,
     bundle: true,
     splitting: true,

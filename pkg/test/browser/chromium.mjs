@@ -1,4 +1,6 @@
 // Debian's Chromium without a window, and the server of what it loads.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createReadStream, existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -7,7 +9,12 @@ import { root } from '../../scripts/tools.mjs'
 
 const { chromium } = createRequire(join(root, 'package.json'))('playwright-core')
 
-const TYPES = { '.mjs': 'text/javascript', '.js': 'text/javascript', '.wasm': 'application/wasm', '.html': 'text/html' }
+const TYPES = {
+  '.mjs': 'text/javascript',
+  '.js': 'text/javascript',
+  '.wasm': 'application/wasm',
+  '.html': 'text/html',
+}
 const PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>tests</title>'
 
 /** Serves a folder to this machine; every path without a file is an empty page. Answers its origin and how to end it. */
@@ -27,15 +34,54 @@ export async function serve(folder) {
   return { origin: `http://127.0.0.1:${server.address().port}`, close }
 }
 
+const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 /** Root, as in containers, can't have Chromium's sandbox; the pages are our own. */
-const OPTIONS = { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'], headless: true }
+const SWITCHES = ['--no-sandbox']
 
 /** A browser that remembers nothing. */
 export function launch() {
-  return chromium.launch(OPTIONS)
+  return chromium.launch({ executablePath: PROGRAM, args: SWITCHES, headless: true })
 }
 
-/** A browser with a profile that is a folder, with all that sites have stored. */
-export function launchWithProfile(folder) {
-  return chromium.launchPersistentContext(folder, OPTIONS)
+/**
+ * A browser whose profile is a folder, with all that sites have stored. `kill` ends all its processes at once, as a crash of the machine's
+ * memory would; `close` ends it in its own way.
+ */
+export async function launchKillable(folder) {
+  const args = [
+    ...SWITCHES,
+    '--headless',
+    '--remote-debugging-port=0',
+    `--user-data-dir=${folder}`,
+    '--no-first-run',
+  ]
+  // A group of its own, so that its processes can be killed together.
+  const child = spawn(PROGRAM, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
+  const exited = once(child, 'exit')
+  const browser = await chromium.connectOverCDP(await endpoint(child))
+  const context = browser.contexts()[0]
+  const kill = async () => {
+    process.kill(-child.pid, 'SIGKILL')
+    await exited
+    await browser.close().catch(() => {})
+  }
+  const close = async () => {
+    const session = await browser.newBrowserCDPSession()
+    await session.send('Browser.close')
+    await exited
+  }
+  return { context, kill, close }
+}
+
+/** Where a browser that has just started can be talked to. */
+function endpoint(child) {
+  let text = ''
+  return new Promise((resolve, reject) => {
+    child.on('exit', () => reject(new Error(`Chromium ended: ${text}`)))
+    child.stderr.setEncoding('utf8').on('data', part => {
+      text += part
+      const found = /DevTools listening on (\S+)/.exec(text)
+      if (found !== null) resolve(found[1])
+    })
+  })
 }

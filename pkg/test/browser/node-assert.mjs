@@ -26,8 +26,7 @@ function isSameObject(one, other, pairs) {
   if (tag(one) !== tag(other)) return false
   if (pairs.some(([left, right]) => left === one && right === other)) return true
   const deeper = [...pairs, [one, other]]
-  if (one instanceof Map || one instanceof Set)
-    return isSame([...one], [...other], deeper)
+  if (one instanceof Map || one instanceof Set) return isSame([...one], [...other], deeper)
   if (one instanceof Error && (one.name !== other.name || one.message !== other.message)) return false
   const keys = Object.keys(one)
   if (keys.length !== Object.keys(other).length) return false
@@ -44,7 +43,9 @@ function isExpected(error, expected) {
   if (expected === undefined) return true
   if (expected instanceof RegExp) return expected.test(String(error))
   if (typeof expected === 'function')
-    return expected.prototype instanceof Error || expected === Error ? error instanceof expected : expected(error)
+    return expected.prototype instanceof Error || expected === Error
+      ? error instanceof expected
+      : expected(error)
   return Object.entries(expected).every(([name, value]) =>
     value instanceof RegExp ? value.test(error[name]) : isSame(error[name], value),
   )
@@ -58,7 +59,8 @@ async function rejects(call, expected, message) {
     error = { thrown }
   }
   if (error === undefined) fails(message, 'it was not rejected')
-  if (!isExpected(error.thrown, expected)) fails(message, `rejected with ${error.thrown?.stack}, not as ${show(expected)}`)
+  if (!isExpected(error.thrown, expected))
+    fails(message, `rejected with ${error.thrown?.stack}, not as ${show(expected)}`)
 }
 
 function throws(call, expected, message) {
@@ -69,7 +71,8 @@ function throws(call, expected, message) {
     error = { thrown }
   }
   if (error === undefined) fails(message, 'it did not throw')
-  if (!isExpected(error.thrown, expected)) fails(message, `threw ${error.thrown?.stack}, not as ${show(expected)}`)
+  if (!isExpected(error.thrown, expected))
+    fails(message, `threw ${error.thrown?.stack}, not as ${show(expected)}`)
 }
 
 function ok(value, message) {
@@ -82,8 +85,11 @@ export default Object.assign(ok, {
   rejects,
   throws,
   fail: message => fails(message, 'it must not be reached'),
-  match: (text, pattern, message) => pattern.test(text) || fails(message, `${show(text)} does not match ${pattern}`),
-  equal: (one, other, message) => Object.is(one, other) || fails(message, `${show(one)} is not ${show(other)}`),
+  match: (text, pattern, message) =>
+    pattern.test(text) || fails(message, `${show(text)} does not match ${pattern}`),
+  equal: (one, other, message) =>
+    Object.is(one, other) || fails(message, `${show(one)} is not ${show(other)}`),
   notEqual: (one, other, message) => !Object.is(one, other) || fails(message, `it is ${show(other)}`),
-  deepEqual: (one, other, message) => isSame(one, other) || fails(message, `${show(one)} is not ${show(other)}`),
+  deepEqual: (one, other, message) =>
+    isSame(one, other) || fails(message, `${show(one)} is not ${show(other)}`),
 })

@@ -1,6 +1,6 @@
-// The package's tests in Chromium, from the packed tarball: node pkg/test/browser/run.mjs [--place NAME] [FILE...]
+// The package's tests in Chromium, from the packed tarball: node pkg/test/browser/run.mjs [--place NAME] [--kills ROUNDS] [--seed N] [FILE...]
 //
-// Each place is a thread and a storage; the same tests are run in all of them.
+// Each place is a thread and a storage; the same tests are run in all of them. Then browsers are killed that write.
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,11 +10,20 @@ import { pkg, say } from '../../scripts/tools.mjs'
 import { install, pack } from '../install.mjs'
 import { bundleSuite } from './bundle.mjs'
 import { launch, serve } from './chromium.mjs'
+import { killTest } from './kill.mjs'
 
 /** The files of which most tests are about the store, wherever it is. */
-const FILES = ['api', 'txn', 'watch', 'lease', 'compaction', 'errors', 'options', 'storage', 'durability'].map(
-  name => `${name}.test.mjs`,
-)
+const FILES = [
+  'api',
+  'txn',
+  'watch',
+  'lease',
+  'compaction',
+  'errors',
+  'options',
+  'storage',
+  'durability',
+].map(name => `${name}.test.mjs`)
 
 /** A test that takes longer is named, in milliseconds. */
 const SLOW = 1500
@@ -24,6 +33,9 @@ const PLACES = [
   { name: 'OPFS in a worker', thread: 'worker', storage: 'opfs' },
   { name: 'OPFS from a page', thread: 'page', storage: 'opfs' },
 ]
+
+/** What writes while a browser is killed: pages for each storage. Each kill cuts off all of them, each at a point of its own. */
+const KILLED = { storages: ['opfs'], stores: 5 }
 
 async function inPlace(browser, origin, plan) {
   const context = await browser.newContext()
@@ -44,7 +56,8 @@ async function inPlace(browser, origin, plan) {
 /** Tells what failed. Answers how many passed and how many did not. */
 function report({ name }, { outcomes, unknown }, millis) {
   const failed = outcomes.filter(({ error }) => error !== undefined)
-  for (const { file, name: test, error } of failed) say(`not ok - ${name}: ${file}: ${test}\n${error.replace(/^/gm, '    ')}`)
+  for (const { file, name: test, error } of failed)
+    say(`not ok - ${name}: ${file}: ${test}\n${error.replace(/^/gm, '    ')}`)
   for (const test of unknown) say(`not ok - ${name}: no test is called "${test}", which is to be left out`)
   const slow = outcomes.filter(({ ms }) => ms > SLOW)
   for (const { file, name: test, ms } of slow) say(`  ${name}: ${file}: ${test}: ${(ms / 1000).toFixed(1)} s`)
@@ -53,7 +66,40 @@ function report({ name }, { outcomes, unknown }, millis) {
   return { passed, failed: failed.length + unknown.length }
 }
 
-async function main({ place, files }) {
+/** The same tests in every place, at the same time: most of them wait for something. */
+async function suites({ origin, ending, place, files }) {
+  const browser = await launch()
+  ending.unshift(() => browser.close())
+  const sums = { passed: 0, failed: 0 }
+  const ran = PLACES.filter(({ name }) => place === undefined || name === place).map(async plan => {
+    const began = performance.now()
+    const outcome = await inPlace(browser, origin, { ...plan, only: files })
+    const { passed, failed } = report(plan, outcome, performance.now() - began)
+    sums.passed += passed
+    sums.failed += failed
+  })
+  await Promise.all(ran)
+  return sums
+}
+
+/** Answers as `suites` does. */
+async function kills({ origin, folder, rounds, seed }) {
+  const name = `kills (--kills ${rounds} --seed ${seed})`
+  const began = performance.now()
+  try {
+    const { kills, acknowledged } = await killTest({ folder, origin, ...KILLED, rounds, seed })
+    const time = ((performance.now() - began) / 1000).toFixed(1)
+    say(
+      `${name}: ${kills} stores cut off in writing, ${acknowledged} writes acknowledged and found (${time} s)`,
+    )
+    return { passed: 1, failed: 0 }
+  } catch (error) {
+    say(`not ok - ${name}\n${error.stack}`)
+    return { passed: 0, failed: 1 }
+  }
+}
+
+async function main({ place, kills: rounds, seed, files }) {
   await build()
   const folder = mkdtempSync(join(tmpdir(), 'palimpsest-kv-browser-'))
   const ending = [() => rmSync(folder, { recursive: true, force: true })]
@@ -61,27 +107,25 @@ async function main({ place, files }) {
     const installed = join(folder, 'user')
     install(installed, pack(folder))
     cpSync(join(pkg, 'test'), join(installed, 'test'), { recursive: true })
-    const server = await serve(await bundleSuite(installed, FILES))
-    ending.unshift(server.close)
-    const browser = await launch()
-    ending.unshift(() => browser.close())
-    const sums = { passed: 0, failed: 0 }
-    for (const plan of PLACES.filter(({ name }) => place === undefined || name === place)) {
-      const began = performance.now()
-      const outcome = await inPlace(browser, server.origin, { ...plan, only: files })
-      const { passed, failed } = report(plan, outcome, performance.now() - began)
-      sums.passed += passed
-      sums.failed += failed
-    }
-    say(`# pass ${sums.passed}\n# fail ${sums.failed}`)
-    if (sums.failed > 0) process.exitCode = 1
+    const { origin, close } = await serve(await bundleSuite(installed, FILES))
+    ending.unshift(close)
+    const sums = [await suites({ origin, ending, place, files })]
+    if (rounds > 0) sums.push(await kills({ origin, folder, rounds, seed }))
+    const sum = what => sums.reduce((sum, part) => sum + part[what], 0)
+    say(`# pass ${sum('passed')}\n# fail ${sum('failed')}`)
+    if (sum('failed') > 0) process.exitCode = 1
   } finally {
     for (const end of ending) await end()
   }
 }
 
-const { values, positionals } = parseArgs({ options: { place: { type: 'string' } }, allowPositionals: true })
-await main({ place: values.place, files: positionals }).catch(error => {
+const text = { type: 'string' }
+const { values, positionals } = parseArgs({
+  options: { place: text, kills: { ...text, default: '5' }, seed: { ...text, default: '1' } },
+  allowPositionals: true,
+})
+const numbers = { kills: Number(values.kills), seed: Number(values.seed) }
+await main({ place: values.place, ...numbers, files: positionals }).catch(error => {
   process.stderr.write(`${error.stack}\n`)
   process.exitCode = 1
 })
