@@ -138,6 +138,7 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
       durability,
       storage: info,
       onError,
+      settled: storage.object?.settled?.bind(storage.object),
       release,
     })
     onExit?.(() => {

@@ -15,6 +15,11 @@ export interface SyncStorage {
   length(): number
   /** Cuts the medium off at `length`, or extends it with zeros. */
   truncate(length: number): void
+  /**
+   * Only for a medium that can't be waited for: there `sync` only begins to make durable what was written, in the order of the syncs, and
+   * this is fulfilled when all that has begun is durable, or rejected if it is not. After that every change must be refused.
+   */
+  settled?(): Promise<void>
   /** Called once when the store is closed or could not be opened. */
   close?(): void
 }

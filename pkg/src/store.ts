@@ -20,6 +20,7 @@ import { Leases } from './leases.js'
 import { checkPut, compare, putModifierRules } from './ops.js'
 import { type Codecs, checkOptions, checkPolicy, checkRevision, codecsOf, rules } from './options.js'
 import { EngineReader } from './reader.js'
+import { Settling } from './settling.js'
 import { snapshotOf } from './snapshot.js'
 import { EngineTxn } from './txn.js'
 import type * as t from './types.js'
@@ -41,6 +42,8 @@ export interface StoreParts<V extends t.ValueCodec, K extends t.KeyCodec> {
   readonly durability: t.Durability
   readonly storage: t.StorageInfo
   readonly onError: ((error: PalimpsestError) => void) | undefined
+  /** Fulfilled when the storage has made durable what the engine has synced; `undefined` if it has at once. */
+  readonly settled: (() => Promise<void>) | undefined
   /** Gives the storage back; called once. */
   readonly release: () => void
 }
@@ -54,6 +57,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   readonly #engine: RawEngine
   readonly #exchange: Exchange
   readonly #commits: Commits
+  readonly #settling: Settling
   readonly #leases: Leases
   readonly #watches: Watches
   readonly #parts: StoreParts<V, K>
@@ -69,7 +73,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     this.#parts = parts
     this.#engine = parts.engine
     this.#exchange = new Exchange(parts.instance.raw, parts.engine)
-    this.#commits = new Commits(parts.instance, parts.engine, this.background)
+    this.#settling = new Settling(parts.engine, parts.settled)
+    this.#commits = new Commits(parts.instance, parts.engine, {
+      background: this.background,
+      settling: this.#settling,
+    })
     this.storage = parts.storage
     this.#isVolatile = parts.storage.kind === 'memory'
     this.#leases = new Leases({
@@ -81,7 +89,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
         this.#isStrict(options) ? this.#commits.whenDurable(answer) : this.#atOnce(answer),
     })
     this.background.observe(error => this.#observe(error))
-    this.#watches = new Watches(parts.instance, parts.engine, this.background)
+    this.#watches = new Watches(parts.instance, parts.engine, {
+      background: this.background,
+      // Where it is strict, they tell only of what is durable.
+      settled: () => (parts.durability === 'strict' ? this.#settling.settled() : undefined),
+    })
     // Opening may have found work, such as a compaction to resume.
     this.background.wake()
   }
@@ -96,7 +108,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   get durableRevision(): number {
-    return this.#isVolatile ? this.revision : this.guarded(() => this.#engine.durableRevision())
+    return this.#isVolatile ? this.revision : this.guarded(() => this.#settling.revision)
   }
 
   get compaction(): t.CompactionJob | undefined {
@@ -209,8 +221,9 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
 
   async compact(revision: number): Promise<t.CompactionJob> {
     const checked = checkRevision(revision)
-    this.#job = this.#syncing(() => this.#newJob(this.#engine.compact(checked)))
-    return this.#job
+    const job = this.#syncing(() => this.#newJob(this.#engine.compact(checked)))
+    this.#job = job
+    return this.#whenSettled(job)
   }
 
   async setAutoCompaction(policy: t.AutoCompaction): Promise<void> {
@@ -241,11 +254,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   async flush(): Promise<number> {
-    return this.#syncing(() => this.#engine.flush())
+    return this.#whenSettled(this.#syncing(() => this.#engine.flush()))
   }
 
   async checkpoint(): Promise<void> {
-    this.#syncing(() => this.#engine.checkpoint())
+    return this.#whenSettled(this.#syncing(() => this.#engine.checkpoint()))
   }
 
   async close(): Promise<void> {
@@ -257,8 +270,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
       this.#commits.sync()
       this.instance.assertSound()
       this.#lookAtClock()
-      this.#engine.close()
-      this.#engine.free()
+      const settled = this.#closed()
+      if (settled !== undefined) await settled
     } catch (thrown) {
       throw this.instance.error(thrown)
     } finally {
@@ -295,6 +308,26 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
 
   protected cursor(keys: Uint8Array, options: RawRangeOptions): RawCursor {
     return this.#engine.cursor(keys, options)
+  }
+
+  /** Closes the engine's store. What is then left is for the storage to do. */
+  #closed(): Promise<void> | undefined {
+    this.#engine.close()
+    const settled = this.#parts.settled?.()
+    this.#engine.free()
+    return settled
+  }
+
+  /** An answer, once everything that is synced is durable. */
+  #whenSettled<T>(answer: T): T | Promise<T> {
+    const settled = this.#settling.settled()
+    if (settled === undefined) return answer
+    return settled.then(
+      () => answer,
+      thrown => {
+        throw this.instance.error(thrown)
+      },
+    )
   }
 
   /** Lets the engine see how much of the time of leases is over, which it remembers. */
@@ -363,8 +396,9 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
    * the write itself found nothing to change.
    */
   #acknowledged<T>(answer: T, options: t.WriteOptions | undefined): Promise<T> {
-    const isStrict = this.#isStrict(options) && this.#engine.durableRevision() !== this.#engine.revision()
-    return isStrict ? this.#commits.whenDurable(answer) : this.#atOnce(answer)
+    const isDurable = () =>
+      !this.#settling.isLate && this.#engine.durableRevision() === this.#engine.revision()
+    return this.#isStrict(options) && !isDurable() ? this.#commits.whenDurable(answer) : this.#atOnce(answer)
   }
 
   #atOnce<T>(answer: T): Promise<T> {
@@ -387,7 +421,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
 
   #status(): t.Status {
     const status = this.guarded(() => this.#engine.status()) as t.Status
-    return this.#isVolatile ? { ...status, durableRevision: status.revision } : status
+    const durableRevision = this.#isVolatile ? status.revision : this.#settling.revision
+    return { ...status, durableRevision }
   }
 
   #newJob(revision: number): EngineJob {

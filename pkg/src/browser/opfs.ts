@@ -1,15 +1,10 @@
 import { PalimpsestError } from '../errors.js'
 import type { OpenStorage } from '../open.js'
 import type { SyncStorage } from '../types.js'
+import { claim } from './lock.js'
 
 /** The folder of the stores in the private file system of the origin. */
 const FOLDER = 'palimpsest-kv'
-/** How long opening waits for another one to let go of the store, in milliseconds: a page that is reloaded does so within this time. */
-const PATIENCE = 2000
-/** The first pause between two tries; each is twice as long as the one before. */
-const FIRST_PAUSE = 10
-/** The longest pause. */
-const LONGEST_PAUSE = 250
 /** What a growing file is filled with at a time, in bytes. */
 const FILL_BYTES = 1024 * 1024
 
@@ -102,28 +97,15 @@ async function folder(): Promise<FileSystemDirectoryHandle> {
   }
 }
 
-function pause(millis: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, millis))
-}
-
-/** The file for itself alone, as soon as whoever has it lets go. */
-async function exclusive(file: FileSystemFileHandle, name: string): Promise<FileSystemSyncAccessHandle> {
-  const end = performance.now() + PATIENCE
-  for (let wait = FIRST_PAUSE; ; wait = Math.min(2 * wait, LONGEST_PAUSE)) {
-    try {
-      return await file.createSyncAccessHandle()
-    } catch (error) {
-      if (isQuota(error)) throw full()
-      if ((error as Error).name !== 'NoModificationAllowedError') throw error
-      if (performance.now() + wait > end) throw locked(name)
-    }
-    await pause(wait)
+/** The file for itself alone; `undefined` if another one has it. */
+async function exclusive(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle | undefined> {
+  try {
+    return await file.createSyncAccessHandle()
+  } catch (error) {
+    if (isQuota(error)) throw full()
+    if ((error as Error).name !== 'NoModificationAllowedError') throw error
+    return undefined
   }
-}
-
-function locked(name: string): PalimpsestError {
-  const holder = 'another tab or worker of this site'
-  return new PalimpsestError('LOCKED', `the store ${name} is open in ${holder}`, { holder })
 }
 
 function failed(name: string, error: unknown): PalimpsestError {
@@ -135,13 +117,27 @@ function failed(name: string, error: unknown): PalimpsestError {
   })
 }
 
+function fileName(name: string): string {
+  return `${encodeURIComponent(name)}.plm`
+}
+
+/** Whether there is a store of this name in the private file system. */
+export async function isInOpfs(name: string): Promise<boolean> {
+  try {
+    await (await folder()).getFileHandle(fileName(name))
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Opens, or creates, the store of a name in the private file system. */
 export async function openOpfs(name: string): Promise<OpenStorage> {
   if (!isOpfsHere()) throw unsupported(`this thread has no synchronous access to it; ${HINT}`)
   const stores = await folder()
   try {
-    const file = await stores.getFileHandle(`${encodeURIComponent(name)}.plm`, { create: true })
-    const object = new OpfsStorage(await exclusive(file, name))
+    const file = await stores.getFileHandle(fileName(name), { create: true })
+    const object = new OpfsStorage(await claim(() => exclusive(file), name))
     return { object, info: { kind: 'opfs', persistent: true, name }, release: () => object.close() }
   } catch (error) {
     throw failed(name, error)

@@ -44,8 +44,7 @@ export function launch() {
 }
 
 /**
- * A browser whose profile is a folder, with all that sites have stored. `kill` ends all its processes at once, as a crash of the machine's
- * memory would; `close` ends it in its own way.
+ * A browser whose profile is a folder, with all that sites have stored. `kill` ends all its processes at once.
  */
 export async function launchKillable(folder) {
   const args = [
@@ -61,16 +60,11 @@ export async function launchKillable(folder) {
   const browser = await chromium.connectOverCDP(await endpoint(child))
   const context = browser.contexts()[0]
   const kill = async () => {
-    process.kill(-child.pid, 'SIGKILL')
+    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL')
     await exited
     await browser.close().catch(() => {})
   }
-  const close = async () => {
-    const session = await browser.newBrowserCDPSession()
-    await session.send('Browser.close')
-    await exited
-  }
-  return { context, kill, close }
+  return { context, kill }
 }
 
 /** Where a browser that has just started can be talked to. */

@@ -15,20 +15,23 @@ function writers({ storages, stores }) {
   )
 }
 
-/** Lets pages write for a while and kills the browser. Answers what each was told. */
-async function killed({ folder, origin, plans, below }) {
-  const browser = await launchKillable(folder)
+/** Lets pages of a browser write for a while and kills it. Answers what each was told. */
+async function killed(browser, { origin, plans, below }) {
   const said = plans.map(() => [])
   await Promise.all(
     plans.map(async (plan, at) => {
       const page = await browser.context.newPage()
-      await page.exposeFunction('say', line => void said[at].push(line))
+      let hear
+      const heard = new Promise(resolve => (hear = resolve))
+      await page.exposeFunction('say', line => void hear(said[at].push(line)))
       await page.goto(origin)
       const asked = { ...plan, seed: below(2 ** 31) }
       await page.evaluate(async asked => {
         const { write } = await import('/kill-page.js')
         write({ ...asked, say: globalThis.say }).catch(error => globalThis.say(`failed ${error.stack}`))
       }, asked)
+      // One in four is killed while it opens its store, or soon after.
+      if (below(4) !== 0) await heard
     }),
   )
   await pause(below(LONGEST))
@@ -40,21 +43,17 @@ function told(lines, word) {
   return lines.filter(line => line.startsWith(word)).map(line => Number(line.slice(word.length + 1)))
 }
 
-/** Looks at every store in a browser that is closed properly. */
-async function verified({ folder, origin, plans, said }) {
-  const browser = await launchKillable(folder)
-  try {
-    const page = await browser.context.newPage()
-    await page.goto(origin)
-    for (const [at, plan] of plans.entries()) {
-      const failed = said[at].find(line => line.startsWith('failed'))
-      if (failed !== undefined) throw new Error(`the writer of ${plan.storage}: ${failed}`)
-      const asked = { ...plan, written: told(said[at], 'written'), compacted: told(said[at], 'compacted') }
-      await page.evaluate(async asked => (await import('/kill-page.js')).verify(asked), asked)
-    }
-  } finally {
-    await browser.close()
+/** Looks at every store. */
+async function verify(browser, { origin, plans, said }) {
+  const page = await browser.context.newPage()
+  await page.goto(origin)
+  for (const [at, plan] of plans.entries()) {
+    const failed = said[at].find(line => line.startsWith('failed'))
+    if (failed !== undefined) throw new Error(`the writer of ${plan.storage}: ${failed}`)
+    const asked = { ...plan, written: told(said[at], 'written'), compacted: told(said[at], 'compacted') }
+    await page.evaluate(async asked => (await import('/kill-page.js')).verify(asked), asked)
   }
+  await page.close()
 }
 
 /**
@@ -66,11 +65,17 @@ export async function killTest({ folder, origin, storages, stores, rounds, seed 
   const plans = writers({ storages, stores })
   const profile = join(folder, 'profile')
   mkdirSync(profile)
+  let said = plans.map(() => [])
   let acknowledged = 0
-  for (let round = 0; round < rounds; round += 1) {
-    const said = await killed({ folder: profile, origin, plans, below })
-    acknowledged += said.flatMap(lines => told(lines, 'written')).length
-    await verified({ folder: profile, origin, plans, said })
+  for (let round = 0; round <= rounds; round += 1) {
+    const browser = await launchKillable(profile)
+    try {
+      await verify(browser, { origin, plans, said })
+      if (round < rounds) said = await killed(browser, { origin, plans, below })
+    } finally {
+      await browser.kill()
+    }
+    if (round < rounds) acknowledged += said.flatMap(lines => told(lines, 'written')).length
   }
   return { kills: rounds * plans.length, acknowledged }
 }

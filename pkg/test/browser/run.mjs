@@ -32,10 +32,12 @@ const PLACES = [
   { name: 'memory in a page', thread: 'page', storage: 'memory' },
   { name: 'OPFS in a worker', thread: 'worker', storage: 'opfs' },
   { name: 'OPFS from a page', thread: 'page', storage: 'opfs' },
+  { name: 'IndexedDB in a worker', thread: 'worker', storage: 'indexeddb' },
+  { name: 'IndexedDB from a page', thread: 'page', storage: 'indexeddb' },
 ]
 
 /** What writes while a browser is killed: pages for each storage. Each kill cuts off all of them, each at a point of its own. */
-const KILLED = { storages: ['opfs'], stores: 5 }
+const KILLED = { storages: ['opfs', 'indexeddb'], stores: 5 }
 
 async function inPlace(browser, origin, plan) {
   const context = await browser.newContext()
