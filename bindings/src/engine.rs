@@ -301,6 +301,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Store::check`].
+    #[cfg(feature = "check")]
     pub fn check(&self) -> JsResult<JsValue> {
         to_js(&CheckObject::from(self.read()?.check().map_err(translated)?))
     }

@@ -20,6 +20,7 @@ mod leases;
 mod objects;
 mod random;
 mod reads;
+#[cfg(feature = "salvage")]
 mod salvage;
 mod snapshot;
 mod storage;
@@ -29,6 +30,7 @@ mod writes;
 
 pub use engine::{Engine, linear_memory};
 pub use failure::failure;
+#[cfg(feature = "salvage")]
 pub use salvage::{examine, salvage};
 pub use snapshot::{Cursor, EngineSnapshot};
 pub use storage::StorageObject;

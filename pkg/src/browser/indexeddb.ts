@@ -169,7 +169,9 @@ export async function isInIndexedDb(name: string): Promise<boolean> {
 export async function openIndexedDb(name: string): Promise<OpenStorage> {
   if (typeof indexedDB !== 'object' || indexedDB === null) throw unsupported('this browser has none')
   if (navigator.locks === undefined)
-    throw unsupported('this browser has no locks to have a store for oneself alone')
+    throw unsupported(
+      'a store must be had for oneself alone, and there are no locks for that: the page is not served securely, or the browser is too old',
+    )
   const unlock = await claim(lock(name), name)
   const object = new DatabaseStorage(name, new StoredImage())
   const release = () => {

@@ -89,11 +89,13 @@ async function openInWorker(
   { worker: make, onError, ...options }: Options,
 ): Promise<t.Store<t.ValueCodec, t.KeyCodec>> {
   checkName(options.name)
-  const [worker, wasm] = await Promise.all([startWorker(sources, make), sources.wasm()])
+  const worker = await startWorker(sources, make)
   let channel: Channel | undefined
   const first = firstWord(worker, message => channel?.hear(message))
-  worker.postMessage({ type: 'open', wasm, options, hears: onError !== undefined } satisfies Order)
   try {
+    // A worker that is refused says so before the wasm is there.
+    const wasm = await Promise.race([sources.wasm(), first.then(() => sources.wasm())])
+    worker.postMessage({ type: 'open', wasm, options, hears: onError !== undefined } satisfies Order)
     const opened = await first
     if (opened.type === 'refused') throw errorOf(opened.thrown)
     if (opened.type !== 'opened') throw unreachable('it does not speak this version of the package')

@@ -85,8 +85,10 @@ export function isOpfsHere(): boolean {
 }
 
 async function folder(): Promise<FileSystemDirectoryHandle> {
-  if (typeof navigator.storage?.getDirectory !== 'function')
-    throw unsupported(`this browser, or a page that is not served securely, has none; ${HINT}`)
+  if (globalThis.isSecureContext === false)
+    throw unsupported('the page is not served securely, which is by https, or from localhost')
+  if (typeof navigator.storage?.getDirectory !== 'function' || !isOpfsHere())
+    throw unsupported(`this browser, or this thread of it, has none; ${HINT}`)
   try {
     const top = await navigator.storage.getDirectory()
     return await top.getDirectoryHandle(FOLDER, { create: true })
@@ -133,7 +135,6 @@ export async function isInOpfs(name: string): Promise<boolean> {
 
 /** Opens, or creates, the store of a name in the private file system. */
 export async function openOpfs(name: string): Promise<OpenStorage> {
-  if (!isOpfsHere()) throw unsupported(`this thread has no synchronous access to it; ${HINT}`)
   const stores = await folder()
   try {
     const file = await stores.getFileHandle(fileName(name), { create: true })

@@ -44,7 +44,7 @@ export async function bundleSuite(installed, files) {
   writeFileSync(join(here, 'test-files.mjs'), `export const FILES = {\n${loaders.join('\n')}\n}\n`)
   const outdir = join(installed, 'served')
   await bundler.build({
-    entryPoints: ['suite', 'kill-page'].map(name => join(here, `${name}.mjs`)),
+    entryPoints: ['suite', 'kill-page', 'package', 'worker'].map(name => join(here, `${name}.mjs`)),
     outdir,
     bundle: true,
     splitting: true,

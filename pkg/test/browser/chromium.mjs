@@ -15,6 +15,8 @@ const TYPES = {
   '.wasm': 'application/wasm',
   '.html': 'text/html',
 }
+/** What a careful site allows at most. */
+const POLICY = "default-src 'self'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self'"
 const PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>tests</title>'
 
 /** Serves a folder to this machine; every path without a file is an empty page. Answers its origin and how to end it. */
@@ -23,7 +25,8 @@ export async function serve(folder) {
     const path = join(folder, normalize(new URL(request.url, 'http://localhost').pathname))
     const type = TYPES[extname(path)]
     if (type === undefined || !existsSync(path)) {
-      response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE)
+      const policy = request.url === '/csp' ? { 'content-security-policy': POLICY } : {}
+      response.writeHead(200, { 'content-type': 'text/html', ...policy }).end(PAGE)
       return
     }
     response.writeHead(200, { 'content-type': type })
@@ -39,8 +42,8 @@ const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 const SWITCHES = ['--no-sandbox']
 
 /** A browser that remembers nothing. */
-export function launch() {
-  return chromium.launch({ executablePath: PROGRAM, args: SWITCHES, headless: true })
+export function launch(switches = []) {
+  return chromium.launch({ executablePath: PROGRAM, args: [...SWITCHES, ...switches], headless: true })
 }
 
 /**

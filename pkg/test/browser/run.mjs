@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from '../../scripts/build.mjs'
-import { pkg, say } from '../../scripts/tools.mjs'
+import { pkg, run, say } from '../../scripts/tools.mjs'
 import { install, pack } from '../install.mjs'
 import { bundleSuite } from './bundle.mjs'
 import { launch, serve } from './chromium.mjs'
@@ -101,6 +101,18 @@ async function kills({ origin, folder, rounds, seed }) {
   }
 }
 
+/** The tests that drive pages from outside. */
+function pages(origin) {
+  const env = { ...process.env, PALIMPSEST_ORIGIN: origin }
+  const args = [
+    '--test',
+    '--test-timeout=60000',
+    '--test-reporter=tap',
+    join(pkg, 'test', 'browser', 'pages.test.mjs'),
+  ]
+  return run(process.execPath, args, { env })
+}
+
 async function main({ place, kills: rounds, seed, files }) {
   await build()
   const folder = mkdtempSync(join(tmpdir(), 'palimpsest-kv-browser-'))
@@ -111,6 +123,7 @@ async function main({ place, kills: rounds, seed, files }) {
     cpSync(join(pkg, 'test'), join(installed, 'test'), { recursive: true })
     const { origin, close } = await serve(await bundleSuite(installed, FILES))
     ending.unshift(close)
+    if (files.length === 0 && (place === undefined || place === 'pages')) await pages(origin)
     const sums = [await suites({ origin, ending, place, files })]
     if (rounds > 0) sums.push(await kills({ origin, folder, rounds, seed }))
     const sum = what => sums.reduce((sum, part) => sum + part[what], 0)
