@@ -29,7 +29,8 @@ function remapped() {
 /** How cargo calls what is optimised for speed, for size, and what is only built to be tested; and the folders it builds them into. */
 const PROFILES = {
   release: { args: ['--release'], folder: 'release' },
-  browser: { args: ['--profile', 'browser'], folder: 'browser' },
+  // Salvaging is for those who have the file.
+  browser: { args: ['--profile', 'browser', '--no-default-features', '--features', 'check'], folder: 'browser' },
   dev: { args: [], folder: 'debug' },
 }
 
