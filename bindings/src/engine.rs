@@ -301,7 +301,6 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Store::check`].
-    #[cfg(feature = "check")]
     pub fn check(&self) -> JsResult<JsValue> {
         to_js(&CheckObject::from(self.read()?.check().map_err(translated)?))
     }

@@ -6,8 +6,6 @@ import { deflateRawSync, gzipSync } from 'node:zlib'
 import { pkg, root } from './tools.mjs'
 
 const SOURCES = join(pkg, 'src', 'browser')
-/** What a bundler must not try to resolve in the modules that are made here. */
-const NODE_ONLY = ['node:*']
 /** The oldest browsers that have all that the package needs: the private file system, and streams that decompress. */
 const TARGETS = ['chrome109', 'firefox113', 'safari16.4']
 
@@ -19,7 +17,7 @@ const shared = {
   minify: true,
   target: TARGETS,
   legalComments: 'none',
-  external: NODE_ONLY,
+  external: ['./palimpsest.wasm'],
   logLevel: 'warning',
 }
 
@@ -75,7 +73,7 @@ export async function bundleBrowser({ dist, glue, wasm }) {
   const { metafile } = await bundler().build({
     ...shared,
     metafile: true,
-    entryPoints: ['index', 'worker'].map(name => join(SOURCES, `${name}.mts`)),
+    entryPoints: ['index', 'slim', 'worker', 'workerd'].map(name => join(SOURCES, `${name}.mts`)),
     format: 'esm',
     splitting: true,
     outdir: dist,

@@ -30,7 +30,7 @@ function remapped() {
 const PROFILES = {
   release: { args: ['--release'], folder: 'release' },
   // Salvaging is for those who have the file.
-  browser: { args: ['--profile', 'browser', '--no-default-features', '--features', 'check'], folder: 'browser' },
+  browser: { args: ['--profile', 'browser', '--no-default-features'], folder: 'browser' },
   dev: { args: [], folder: 'debug' },
 }
 

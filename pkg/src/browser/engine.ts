@@ -5,6 +5,18 @@ interface Glue extends RawModule {
   initSync(wasm: { module: WebAssembly.Module }): unknown
 }
 
+/** What is made when it is first asked for. A failure is tried again. */
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make().catch(error => {
+      made = undefined
+      throw error
+    })
+    return made
+  }
+}
+
 let loaded: Promise<RawModule> | undefined
 
 /** Makes the engine of a compiled module; one for this thread, whatever module comes later. */

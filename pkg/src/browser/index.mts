@@ -4,27 +4,22 @@
  * @packageDocumentation
  */
 import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
-import { openFrom } from './open.js'
+import { once } from './engine.js'
+import { openFrom, type Sources } from './open.js'
+import { PARTS } from './parts.js'
 import { decompressed } from './wasm.js'
 
-let compiled: Promise<WebAssembly.Module> | undefined
+const wasm = once(async () => {
+  const { default: base64 } = (await import('palimpsest-wasm' as string)) as { default: string }
+  return WebAssembly.compile(await decompressed(base64))
+})
 
-/** Compiles the engine, once. */
-function wasm(): Promise<WebAssembly.Module> {
-  compiled ??= import('palimpsest-wasm' as string).then(async ({ default: base64 }) =>
-    WebAssembly.compile(await decompressed(base64 as string)),
-  )
-  return compiled
-}
-
-const sources = {
-  wasm,
-  workerCode: async (): Promise<string> => (await import('palimpsest-worker-code' as string)).default,
-  inPlace: (): Promise<typeof import('./in-place.js')> => import('./in-place.js'),
-}
+const sources: Sources = { ...PARTS, wasm }
 
 /**
- * Opens a store, or creates it: see the package's documentation.
+ * Opens a store, or creates it. In a page, a store of the storages 'opfs', 'indexeddb' and 'auto' has its engine in a worker.
+ *
+ * @throws PalimpsestError as in Node; and with the code `UNSUPPORTED` if this browser, or this page, has no such storage.
  */
 export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
   options: OpenOptions<V, K>,

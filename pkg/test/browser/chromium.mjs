@@ -22,7 +22,10 @@ const PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,
 /** Serves a folder to this machine; every path without a file is an empty page. Answers its origin and how to end it. */
 export async function serve(folder) {
   const server = createServer((request, response) => {
-    const path = join(folder, normalize(new URL(request.url, 'http://localhost').pathname))
+    const path = join(
+      folder,
+      normalize(decodeURIComponent(new URL(request.url, 'http://localhost').pathname)),
+    )
     const type = TYPES[extname(path)]
     if (type === undefined || !existsSync(path)) {
       const policy = request.url === '/csp' ? { 'content-security-policy': POLICY } : {}

@@ -101,16 +101,11 @@ async function kills({ origin, folder, rounds, seed }) {
   }
 }
 
-/** The tests that drive pages from outside. */
-function pages(origin) {
-  const env = { ...process.env, PALIMPSEST_ORIGIN: origin }
-  const args = [
-    '--test',
-    '--test-timeout=60000',
-    '--test-reporter=tap',
-    join(pkg, 'test', 'browser', 'pages.test.mjs'),
-  ]
-  return run(process.execPath, args, { env })
+/** The tests that drive pages from outside, and those of programs that people build. */
+function pages({ origin, installed }) {
+  const env = { ...process.env, PALIMPSEST_ORIGIN: origin, PALIMPSEST_INSTALLED: installed }
+  const files = ['pages', 'bundlers'].map(name => join(pkg, 'test', 'browser', `${name}.test.mjs`))
+  return run(process.execPath, ['--test', '--test-timeout=90000', '--test-reporter=tap', ...files], { env })
 }
 
 async function main({ place, kills: rounds, seed, files }) {
@@ -123,7 +118,7 @@ async function main({ place, kills: rounds, seed, files }) {
     cpSync(join(pkg, 'test'), join(installed, 'test'), { recursive: true })
     const { origin, close } = await serve(await bundleSuite(installed, FILES))
     ending.unshift(close)
-    if (files.length === 0 && (place === undefined || place === 'pages')) await pages(origin)
+    if (files.length === 0 && (place === undefined || place === 'pages')) await pages({ origin, installed })
     const sums = [await suites({ origin, ending, place, files })]
     if (rounds > 0) sums.push(await kills({ origin, folder, rounds, seed }))
     const sum = what => sums.reduce((sum, part) => sum + part[what], 0)
