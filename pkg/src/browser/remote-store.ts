@@ -134,6 +134,9 @@ export class RemoteStore extends Remote {
   async #close(): Promise<void> {
     try {
       await this.channel.call({ on: STORE_ID, method: 'close', args: [] })
+    } catch (error) {
+      // A page that was left has closed its stores.
+      if ((error as PalimpsestError).code !== 'CLOSED') throw error
     } finally {
       this.channel.end(closed('store'))
       this.#release()
