@@ -22,8 +22,12 @@ const COMPARED = ['--seed', '1', '--ops', '100000']
 /** A workspace of their own are the fuzzers, too, which need a compiler of their own; here they are only formatted. */
 const FUZZERS = ['--manifest-path', join('tests', 'fuzz', 'Cargo.toml')]
 
-/** The wasm is bytes for those who load it themselves; there are no types for it. */
-const ATTW = { command: ['attw', '--pack', 'pkg', '--no-color', '--exclude-entrypoints', 'palimpsest.wasm'] }
+const ATTW = ['attw', '--pack', 'pkg', '--no-color']
+/** The wasm is bytes for those who load it themselves; there are no types for it. The entries for browsers only are modules. */
+const ATTWS = [
+  { command: [...ATTW, '--exclude-entrypoints', 'palimpsest.wasm', 'slim', 'worker'] },
+  { command: [...ATTW, '--profile', 'esm-only', '--entrypoints', 'slim', 'worker'] },
+]
 
 /** @typedef {{ command: string[], env?: Record<string, string>, cwd?: string }} Command */
 
@@ -166,7 +170,7 @@ export const STEPS = [
     name: 'publishable',
     about: 'the npm package is as registries, runtimes and bundlers want it',
     needs: ['package'],
-    commands: [{ command: ['publint', 'pkg', '--strict'] }, ATTW],
+    commands: [{ command: ['publint', 'pkg', '--strict'] }, ...ATTWS],
   },
   {
     name: 'tour',

@@ -3,8 +3,11 @@ import * as palimpsest from 'palimpsest-kv/real'
 
 export { compare, del, get, PalimpsestError, put } from 'palimpsest-kv/real'
 
-/** Where stores are, and what tells those of this run from others. */
-export const place = { storage: 'memory', run: '' }
+/**
+ * Where stores are, and what tells those of this run from others. `durability` is that of stores that the tests have in memory, where
+ * nothing waits for a disk.
+ */
+export const place = { storage: 'memory', durability: undefined, run: '' }
 
 let stores = 0
 
@@ -20,5 +23,7 @@ function nameFor(storage) {
 
 export function open(options) {
   const name = nameFor(options?.storage)
-  return palimpsest.open(name === undefined ? options : { ...options, name, storage: place.storage })
+  if (name === undefined) return palimpsest.open(options)
+  const durability = options.storage === 'memory' ? place.durability : undefined
+  return palimpsest.open({ durability, ...options, name, storage: place.storage })
 }
