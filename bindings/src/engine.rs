@@ -11,6 +11,7 @@ use crate::clock::HostClock;
 use crate::entries::packed;
 use crate::errors::{JsResult, busy, closed, translated};
 use crate::exchange::Exchange;
+use crate::holders::holders;
 use crate::keys::{exact, revision, selection};
 use crate::objects::{
     AutoCompactionObject, CheckObject, DeletedObject, HashObject, NextObject, OpenOptions, ProgressObject,
@@ -311,7 +312,8 @@ impl Engine {
     /// # Errors
     /// As [`Store::status`].
     pub fn status(&self) -> JsResult<JsValue> {
-        to_js(&StatusObject::from(self.read()?.status().map_err(translated)?))
+        let store = self.read()?;
+        to_js(&StatusObject::new(store.status().map_err(translated)?, holders(&store)))
     }
 
     /// Checks the whole store.

@@ -17,6 +17,7 @@ mod entries;
 mod errors;
 mod exchange;
 mod failure;
+mod holders;
 mod keys;
 mod leases;
 mod maintenance;
@@ -25,6 +26,7 @@ mod past;
 mod pins;
 mod random;
 mod reads;
+#[cfg(feature = "salvage")]
 mod salvage;
 mod snapshot;
 mod storage;
@@ -38,6 +40,7 @@ pub use engine::{Engine, linear_memory};
 pub use failure::failure;
 pub use maintenance::EngineDryRun;
 pub use past::{DiffCursor, HistoryCursor};
+#[cfg(feature = "salvage")]
 pub use salvage::{examine, salvage};
 pub use snapshot::{Cursor, EngineSnapshot};
 pub use storage::StorageObject;

@@ -6,11 +6,13 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync 
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { bundleBrowser } from './browser.mjs'
 import { hashOf, onChange } from './stamp.mjs'
 import { npmScript, pkg, root, run, say, step } from './tools.mjs'
 import { buildWasm } from './wasm.mjs'
 
 const ENGINE = 'engine'
+const BROWSER = 'browser'
 const dist = join(pkg, 'dist')
 const stamps = join(root, 'target', 'pkg-stamps')
 
@@ -23,7 +25,8 @@ function clean() {
 }
 
 async function compileTypes() {
-  const inputs = [join(pkg, 'src'), join(pkg, 'tsconfig.json'), join(pkg, 'scripts', 'build.mjs')]
+  const configs = ['tsconfig.json', 'tsconfig.browser.json', join('scripts', 'build.mjs')]
+  const inputs = ['src', ...configs].map(path => join(pkg, path))
   const compiler = npmScript('typescript', 'package.json')
   const hash = hashOf([...inputs, compiler], [])
   const outputs = [join(dist, 'index.js'), join(dist, 'index.mjs'), join(dist, 'index.d.ts')]
@@ -31,6 +34,8 @@ async function compileTypes() {
     clean()
     const args = [join(dirname(compiler), 'bin', 'tsc'), '--project', join(pkg, 'tsconfig.json')]
     await step('tsc', () => run(process.execPath, args))
+    const browser = [...args.slice(0, -1), join(pkg, 'tsconfig.browser.json')]
+    await step('tsc, for browsers', () => run(process.execPath, browser))
   })
   if (!isDone) say('= the JavaScript is up to date')
 }
@@ -46,12 +51,26 @@ function kib(bytes) {
   return `${(bytes / 1024).toFixed(1)} KiB`
 }
 
+/** The modules for browsers. The engine for them goes through a folder of its own, since the package has it as a part of a module. */
+async function buildBrowser() {
+  const folder = join(root, 'target', 'pkg-browser')
+  const stamp = join(stamps, 'browser')
+  const wasm = await buildWasm(folder, { profile: 'browser', host: 'browser', stamp })
+  const parts = { dist: join(dist, BROWSER), glue: join(folder, 'palimpsest.js'), wasm }
+  const sizes = await step('esbuild', () => bundleBrowser(parts))
+  copyFileSync(wasm, join(dist, BROWSER, 'palimpsest.wasm'))
+  const bytes = readFileSync(wasm)
+  say(`for browsers: ${kib(sizes.all)} gzip with all of the engine, of which ${kib(sizes.page)} JavaScript`)
+  return bytes.length
+}
+
 /** Builds the package into pkg/dist. Answers the sizes of the wasm in bytes. */
 export async function build() {
   const began = performance.now()
   mkdirSync(dist, { recursive: true })
   const wasm = await buildWasm(join(dist, ENGINE), { stamp: join(stamps, 'wasm') })
   await compileTypes()
+  await buildBrowser()
   copyLicences()
   const bytes = readFileSync(wasm)
   const sizes = { raw: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length }

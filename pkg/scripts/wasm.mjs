@@ -26,9 +26,11 @@ function remapped() {
   return [`--remap-path-prefix=${join(cargoHome, 'registry', 'src')}=crates`, `--remap-path-prefix=${root}=.`]
 }
 
-/** How cargo calls what is optimised for users, and what is only built to be tested; and the folders it builds them into. */
+/** How cargo calls what is optimised for speed, for size, and what is only built to be tested; and the folders it builds them into. */
 const PROFILES = {
   release: { args: ['--release'], folder: 'release' },
+  // Salvaging is for those who have the file.
+  browser: { args: ['--profile', 'browser', '--no-default-features'], folder: 'browser' },
   dev: { args: [], folder: 'debug' },
 }
 
@@ -41,9 +43,15 @@ async function compile(features, profile) {
   return join(cargoTarget(), WASM_TARGET, PROFILES[profile].folder, `${CRATE.replaceAll('-', '_')}.wasm`)
 }
 
-async function bind(wasm, folder) {
+/** What wasm-bindgen makes glue for. In a browser the package finds the wasm itself. */
+const HOSTS = {
+  node: ['--target', 'nodejs'],
+  browser: ['--target', 'web', '--omit-default-module-path'],
+}
+
+async function bind(wasm, { folder, host }) {
   const programs = await ensureWasmBindgen()
-  const args = ['--target', 'nodejs', '--no-typescript', '--out-name', NAME, '--out-dir', folder]
+  const args = [...HOSTS[host], '--no-typescript', '--out-name', NAME, '--out-dir', folder]
   await run(join(programs, 'wasm-bindgen'), [
     ...args,
     '--remove-name-section',
@@ -52,21 +60,24 @@ async function bind(wasm, folder) {
   ])
 }
 
-async function optimise(wasm) {
+/** How hard wasm-opt works, and for what: for speed, or for what a page has to load. */
+const OPTIMISATIONS = { release: '-O3', browser: '-Oz' }
+
+async function optimise(wasm, optimisation) {
   const optimised = `${wasm}.opt`
   // The features come from the section `target_features`, which the compiler wrote and every step keeps.
-  const args = [npmScript('binaryen', 'bin/wasm-opt'), wasm, '-O3', '--output', optimised]
+  const args = [npmScript('binaryen', 'bin/wasm-opt'), wasm, optimisation, '--output', optimised]
   await run(process.execPath, args)
   renameSync(optimised, wasm)
 }
 
 /**
- * Builds the engine with its glue for Node into `folder`, unless nothing has changed. The profile `dev` is quick to build and slow to
+ * Builds the engine with its glue for a host into `folder`, unless nothing has changed. The profile `dev` is quick to build and slow to
  * run: for tests.
  * @param {string} folder
- * @param {{ features?: string[], profile?: 'release' | 'dev', stamp: string }} options
+ * @param {{ features?: string[], profile?: keyof typeof PROFILES, host?: keyof typeof HOSTS, stamp: string }} options
  */
-export async function buildWasm(folder, { features = [], profile = 'release', stamp }) {
+export async function buildWasm(folder, { features = [], profile = 'release', host = 'node', stamp }) {
   const sources = [
     'Cargo.toml',
     'Cargo.lock',
@@ -76,15 +87,16 @@ export async function buildWasm(folder, { features = [], profile = 'release', st
     'bindings/src',
   ]
   const inputs = [...sources, 'pkg/scripts/wasm.mjs'].map(path => join(root, path))
-  const words = [output('rustc', ['-V']), wasmBindgenVersion(), profile, ...features]
+  const words = [output('rustc', ['-V']), wasmBindgenVersion(), profile, host, ...features]
   const outputs = [join(folder, `${NAME}.js`), join(folder, `${NAME}_bg.wasm`)]
   const isDone = await onChange({ stamp, hash: hashOf(inputs, words), outputs }, async () => {
     await ensureWasmTarget()
     const wasm = await step('cargo build', () => compile(features, profile))
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
-    await step('wasm-bindgen', () => bind(wasm, folder))
-    if (profile === 'release') await step('wasm-opt', () => optimise(outputs[1]))
+    await step('wasm-bindgen', () => bind(wasm, { folder, host }))
+    const optimisation = OPTIMISATIONS[profile]
+    if (optimisation !== undefined) await step('wasm-opt', () => optimise(outputs[1], optimisation))
   })
   if (!isDone) say('= the wasm is up to date')
   return outputs[1]

@@ -1,12 +1,19 @@
 import type { Background } from './background.js'
 import type { Instance, RawEngine } from './engine.js'
 import type { PalimpsestError } from './errors.js'
+import type { Settling } from './settling.js'
 
 /** A write that is applied, with the promise of its caller, who waits until it is durable. */
 interface Waiting {
   readonly answer: unknown
   readonly resolve: (answer: never) => void
   readonly reject: (error: PalimpsestError) => void
+}
+
+/** What else a group commit needs. */
+export interface CommitParts {
+  readonly background: Background
+  readonly settling: Settling
 }
 
 /**
@@ -19,12 +26,14 @@ export class Commits {
   readonly #instance: Instance
   readonly #engine: RawEngine
   readonly #background: Background
+  readonly #settling: Settling
   #waiting: Waiting[] = []
 
-  constructor(instance: Instance, engine: RawEngine, background: Background) {
+  constructor(instance: Instance, engine: RawEngine, { background, settling }: CommitParts) {
     this.#instance = instance
     this.#engine = engine
     this.#background = background
+    this.#settling = settling
   }
 
   /** Answers `answer` once everything written so far is durable. */
@@ -48,9 +57,18 @@ export class Commits {
     this.fulfil()
   }
 
-  /** Everything written so far is durable. */
+  /** Everything written so far is synced: it is durable, or will be when the storage has settled. */
   fulfil(): void {
-    for (const { answer, resolve } of this.#take()) resolve(answer as never)
+    const waiting = this.#take()
+    const fulfilled = () => {
+      for (const { answer, resolve } of waiting) resolve(answer as never)
+    }
+    const failed = (thrown: unknown) => {
+      for (const { reject } of waiting) reject(this.#instance.error(thrown))
+    }
+    const settled = this.#settling.settled()
+    if (settled === undefined) fulfilled()
+    else settled.then(fulfilled, failed)
   }
 
   /** Nobody can know whether what waits is durable, and nobody will. */

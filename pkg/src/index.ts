@@ -4,7 +4,7 @@
  * @packageDocumentation
  */
 import { loadEngine } from './node-engine.js'
-import { openFile } from './node-file.js'
+import { openFile, openNamed } from './node-file.js'
 import { nodeHost } from './node-host.js'
 import { importEtcdIn, importIn, openIn } from './open.js'
 import type {
@@ -17,14 +17,14 @@ import type {
   ValueCodec,
 } from './types.js'
 
-const environment = { host: nodeHost, openFile, load: loadEngine }
+const environment = { host: nodeHost, openFile, openNamed, load: loadEngine }
 
 /**
  * Opens a store, or creates it.
  *
  * @example
  * ```ts
- * const db = await open({ storage: { file: 'app.plm' } })
+ * const db = await open({ storage: { file: 'app.plm' } }) // in a browser: { name: 'app', storage: 'auto' }
  * const { revision } = await db.put('users/1', 'Ada')
  * await db.put('users/1', 'Ada Lovelace')
  * await db.get('users/1', { revision }) // 'Ada'
@@ -32,7 +32,8 @@ const environment = { host: nodeHost, openFile, load: loadEngine }
  * ```
  *
  * @throws PalimpsestError with the code `LOCKED` if another handle has the store open, `NOT_A_STORE`, `NEWER_FORMAT` or
- * `CORRUPT` if the bytes are no sound store, `STORAGE` if the storage fails, `INVALID_ARGUMENT` if an option is wrong.
+ * `CORRUPT` if the bytes are no sound store, `STORAGE` if the storage fails, `UNSUPPORTED` if this host has no such storage,
+ * `INVALID_ARGUMENT` if an option is wrong.
  */
 export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
   options: OpenOptions<V, K>,

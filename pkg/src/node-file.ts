@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { invalid, PalimpsestError, show } from './errors.js'
 import { type Lock, lock } from './node-lock.js'
 import type { OpenStorage } from './open.js'
-import type { SyncStorage, URLLike } from './types.js'
+import type { NamedStorage, SyncStorage, URLLike } from './types.js'
 
 /** What a growing file is filled with at a time, in bytes. */
 const FILL_BYTES = 256 * 1024
@@ -296,4 +296,12 @@ export function newFile<T>(name: string, use: (storage: SyncStorage) => T): T {
   } catch (error) {
     throw failed(file, 'write', error)
   }
+}
+
+/** Node has no storage in which stores have names but its files. */
+export async function openNamed(kind: NamedStorage): Promise<never> {
+  throw new PalimpsestError(
+    'UNSUPPORTED',
+    `the storage '${kind}' is a browser's: in Node, open { file: path }`,
+  )
 }

@@ -3,12 +3,15 @@ import type { Instance, RawEngine, RawModule } from './engine.js'
 import { Instance as EngineInstance } from './engine.js'
 import { invalid, type PalimpsestError, show } from './errors.js'
 import type { Host } from './host.js'
-import { checkOptions, checkPolicy, checkThinning, rules } from './options.js'
+import { checkOptions, checkPolicy, checkThinning, type Rules, rules } from './options.js'
 import { EngineStore } from './store.js'
 import type * as t from './types.js'
 
-const openRules = {
+/** The options of `open`. */
+export const openRules: Rules = {
   storage: rules.anything,
+  name: rules.anything,
+  worker: rules.callback,
   durability: rules.durability,
   pageBytes: rules.size,
   cacheBytes: rules.size,
@@ -46,6 +49,8 @@ export interface Environment {
   readonly host: Host
   /** Opens a file as a storage. */
   readonly openFile: (file: string | t.URLLike) => OpenStorage
+  /** Opens, or creates, the store of a name in a storage that the host itself has. */
+  readonly openNamed: (kind: t.NamedStorage, name: string) => Promise<OpenStorage>
   /** Loads the wasm; the same module on every call. */
   readonly load: () => Promise<RawModule>
 }
@@ -60,14 +65,38 @@ function custom(storage: t.SyncStorage): OpenStorage {
   return { object: storage, info, release: () => storage.close?.() }
 }
 
-function openStorage(storage: unknown, environment: Environment): OpenStorage {
+const NAMED: readonly unknown[] = ['opfs', 'indexeddb', 'auto'] satisfies t.NamedStorage[]
+
+/** Whether a storage is one that the host has, by name. */
+export function isNamed(storage: unknown): storage is t.NamedStorage {
+  return NAMED.includes(storage)
+}
+
+/** The name of a store in a storage that the host has. */
+export function checkName(name: unknown): string {
+  if (typeof name === 'string' && name !== '') return name
+  throw invalid(`the option name must say which store, as a text that is not empty, not ${show(name)}`, {
+    option: 'name',
+  })
+}
+
+async function openStorage(
+  { storage, name }: { storage: unknown; name: unknown },
+  environment: Environment,
+): Promise<OpenStorage> {
+  if (isNamed(storage)) return environment.openNamed(storage, checkName(name))
+  if (name !== undefined)
+    throw invalid("the option name is for the storages 'opfs', 'indexeddb' and 'auto'", { option: 'name' })
   if (storage === 'memory') {
     return { object: undefined, info: { kind: 'memory', persistent: false }, release: () => {} }
   }
   if (storage === null || typeof storage !== 'object') {
-    throw invalid(`the option storage must be 'memory', { file } or a storage, not ${show(storage)}`, {
-      option: 'storage',
-    })
+    throw invalid(
+      `the option storage must be 'memory', 'opfs', 'indexeddb', 'auto', { file } or a storage, not ${show(storage)}`,
+      {
+        option: 'storage',
+      },
+    )
   }
   if (!('file' in storage)) return custom(storage as t.SyncStorage)
   checkOptions(storage, fileRules)
@@ -97,20 +126,12 @@ async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
   make: Make,
 ): Promise<EngineStore<V, K>> {
   const instance = await load(environment)
-  const {
-    storage: where,
-    keys,
-    values,
-    onError,
-    durability = 'strict',
-    autoCompaction,
-    thinning,
-    ...others
-  } = options
+  const { keys, values, onError, durability = 'strict', autoCompaction, thinning, ...rest } = options
+  const { storage: where, name, worker: _inPlace, ...others } = rest
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
   const policy = checkPolicy(autoCompaction ?? 'off')
   const thinner = checkThinning(thinning ?? 'off')
-  const storage = openStorage(where, environment)
+  const storage = await openStorage({ storage: where, name }, environment)
   const { info, release, onExit } = storage
   try {
     const engine = await make(instance, storage.object, {
@@ -128,6 +149,7 @@ async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
       durability,
       storage: info,
       onError,
+      settled: storage.object?.settled?.bind(storage.object),
       release,
     })
     onExit?.(() => {

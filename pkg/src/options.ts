@@ -191,7 +191,7 @@ export function checkPinName(name: unknown): string {
 }
 
 /** A moment that was checked, in milliseconds since 1970. */
-export function checkMoment(moment: number | Date): number {
+export function millisOf(moment: number | Date): number {
   return typeof moment === 'number' ? moment : moment.getTime()
 }
 

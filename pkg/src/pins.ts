@@ -1,5 +1,5 @@
 import type { RawEngine } from './engine.js'
-import { checkMoment, checkOptions, checkPinName, checkRevision, rules } from './options.js'
+import { checkOptions, checkPinName, checkRevision, millisOf, rules } from './options.js'
 import type * as t from './types.js'
 
 const writeRules = { durability: rules.durability }
@@ -27,7 +27,7 @@ export class Pins {
   async pin(name: string, revision: number, options: t.PinOptions | undefined): Promise<t.Pinned> {
     checkOptions(options, pinRules)
     const [checked, at] = [checkPinName(name), checkRevision(revision)]
-    const expires = options?.expires === undefined ? undefined : checkMoment(options.expires)
+    const expires = options?.expires === undefined ? undefined : millisOf(options.expires)
     const { changing, engine, acknowledged } = this.#source
     const pinned = changing(() => engine.pin(checked, at, expires))
     return acknowledged({ revision: pinned }, options)

@@ -15,6 +15,11 @@ export interface SyncStorage {
   length(): number
   /** Cuts the medium off at `length`, or extends it with zeros. */
   truncate(length: number): void
+  /**
+   * Only for a medium that can't be waited for: there `sync` only begins to make durable what was written, in the order of the syncs, and
+   * this is fulfilled when all that has begun is durable, or rejected if it is not. After that every change must be refused.
+   */
+  settled?(): Promise<void>
   /** Called once when the store is closed or could not be opened. */
   close?(): void
 }
@@ -22,15 +27,39 @@ export interface SyncStorage {
 /** Where a store's bytes are. */
 export interface StorageInfo {
   /** What kind of storage it is. */
-  readonly kind: 'memory' | 'file' | 'custom'
+  readonly kind: 'memory' | 'file' | 'opfs' | 'indexeddb' | 'custom'
   /** Whether it outlives the program; `undefined` where only a custom storage itself could say. */
   readonly persistent: boolean | undefined
   /** The file's absolute path, for a file. */
   readonly path?: string | undefined
+  /** The store's name, in the storages of a browser. */
+  readonly name?: string | undefined
 }
+
+/**
+ * The storages that a browser has, where stores have names: its private file system, IndexedDB, or the first of these that is to be had.
+ * Never memory: without either, opening fails.
+ */
+export type NamedStorage = 'opfs' | 'indexeddb' | 'auto'
 
 /** A URL, said in a way that needs no library types of a browser or of Node. */
 export interface URLLike {
   readonly href: string
   readonly protocol: string
+}
+
+/** What a worker tells those who listen: a message has `data`, an error a `message`. */
+export interface WorkerEventLike {
+  readonly data?: unknown
+  readonly message?: string
+}
+
+/** A `Worker`, said in a way that needs no library types of a browser. */
+export interface WorkerLike {
+  postMessage(message: unknown): void
+  addEventListener(
+    type: 'message' | 'error' | 'messageerror',
+    listener: (event: WorkerEventLike) => void,
+  ): void
+  terminate(): void
 }

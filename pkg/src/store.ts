@@ -1,9 +1,8 @@
-import { Background } from './background.js'
+import type { Background } from './background.js'
+import { snapshotRules, watchRules } from './call-rules.js'
 import { checkKey, decodeValue, encodeKey, encodeValue, valueBytes } from './codec.js'
 import { Commits } from './commits.js'
 import { EngineJob } from './compaction.js'
-import { EngineExport } from './copies.js'
-import { dryRun } from './dry-run.js'
 import {
   freeing,
   type Instance,
@@ -19,20 +18,11 @@ import { Exchange, OTHERWISE } from './exchange.js'
 import type { Host } from './host.js'
 import { packKeys } from './keys.js'
 import { Leases } from './leases.js'
+import { MaintainedStore } from './maintained.js'
 import { checkPut, compare, putModifierRules } from './ops.js'
-import {
-  type Codecs,
-  checkMoment,
-  checkOptions,
-  checkPolicy,
-  checkRevision,
-  checkThinning,
-  checkTime,
-  codecsOf,
-  rules,
-} from './options.js'
+import { type Codecs, checkMoment, checkOptions, checkRevision, codecsOf, rules } from './options.js'
 import { type PinSource, Pins } from './pins.js'
-import { EngineReader } from './reader.js'
+import { Settling } from './settling.js'
 import { snapshotOf } from './snapshot.js'
 import { EngineTxn } from './txn.js'
 import type * as t from './types.js'
@@ -42,21 +32,6 @@ import { Watches } from './watches.js'
 const writeRules = { durability: rules.durability }
 const putRules = { ...writeRules, ...putModifierRules, values: rules.values, keys: rules.keys }
 const deleteRules = { ...writeRules, previous: rules.flag, values: rules.values, keys: rules.keys }
-const quotaRules = { quotaBytes: rules.number }
-const watchRules = {
-  from: rules.revision,
-  previous: rules.flag,
-  puts: rules.flag,
-  deletes: rules.flag,
-  progress: rules.interval,
-  fragmentBytes: rules.number,
-  hold: rules.hold,
-  signal: rules.signal,
-  values: rules.values,
-  keys: rules.keys,
-}
-const exportRules = { signal: rules.signal }
-const snapshotRules = { revision: rules.revision, at: rules.time }
 
 /** What a store is made of. */
 export interface StoreParts<V extends t.ValueCodec, K extends t.KeyCodec> {
@@ -68,19 +43,22 @@ export interface StoreParts<V extends t.ValueCodec, K extends t.KeyCodec> {
   readonly durability: t.Durability
   readonly storage: t.StorageInfo
   readonly onError: ((error: PalimpsestError) => void) | undefined
+  /** Fulfilled when the storage has made durable what the engine has synced; `undefined` if it has at once. */
+  readonly settled: (() => Promise<void>) | undefined
   /** Gives the storage back; called once. */
   readonly release: () => void
 }
 
 /** A store whose engine runs in this thread. */
 export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
-  extends EngineReader<V, K>
+  extends MaintainedStore<V, K>
   implements Omit<t.Store<V, K>, typeof Symbol.asyncDispose>
 {
   readonly storage: t.StorageInfo
   readonly #engine: RawEngine
   readonly #exchange: Exchange
   readonly #commits: Commits
+  readonly #settling: Settling
   readonly #leases: Leases
   readonly #pins: Pins
   readonly #watches: Watches
@@ -93,24 +71,32 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   #job: EngineJob | undefined
 
   constructor(parts: StoreParts<V, K>) {
-    super(parts.instance, new Background(parts.instance, parts.engine, parts.host), parts.codecs)
+    super(parts)
     this.#parts = parts
     this.#engine = parts.engine
     this.#exchange = new Exchange(parts.instance.raw, parts.engine)
-    this.#commits = new Commits(parts.instance, parts.engine, this.background)
+    this.#settling = new Settling(parts.engine, parts.settled)
+    this.#commits = new Commits(parts.instance, parts.engine, {
+      background: this.background,
+      settling: this.#settling,
+    })
     this.storage = parts.storage
     this.#isVolatile = parts.storage.kind === 'memory'
     const source: PinSource = {
       engine: parts.engine,
       reading: call => this.guarded(call),
-      changing: call => this.#changing(call),
+      changing: call => this.changing(call),
       acknowledged: (answer, options) =>
         this.#isStrict(options) ? this.#commits.whenDurable(answer) : this.#atOnce(answer),
     }
     this.#leases = new Leases({ ...source, keys: parts.codecs.keys })
     this.#pins = new Pins(source)
     this.background.observe(error => this.#observe(error))
-    this.#watches = new Watches(parts.instance, parts.engine, this.background)
+    this.#watches = new Watches(parts.instance, parts.engine, {
+      background: this.background,
+      // Where it is strict, they tell only of what is durable.
+      settled: () => (parts.durability === 'strict' ? this.#settling.settled() : undefined),
+    })
     // Opening may have found work, such as a compaction to resume.
     this.background.wake()
   }
@@ -125,7 +111,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   get durableRevision(): number {
-    return this.#isVolatile ? this.revision : this.guarded(() => this.#engine.durableRevision())
+    return this.#isVolatile ? this.revision : this.guarded(() => this.#settling.revision)
   }
 
   get compaction(): t.CompactionJob | undefined {
@@ -164,14 +150,14 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     checkOptions(options, deleteRules)
     const packed = packKeys(keys)
     if (options?.previous !== true) {
-      const answer = this.#changing(() => this.#engine.delete(packed))
+      const answer = this.changing(() => this.#engine.delete(packed))
       return this.#acknowledged(answer, options)
     }
     const {
       revision,
       deleted,
       previous: bytes,
-    } = this.#changing(() => this.#engine.deleteWithPrevious(packed))
+    } = this.changing(() => this.#engine.deleteWithPrevious(packed))
     const previous = afterWrite(revision, () => entriesOf(bytes, codecsOf<W, L>(options, this.codecs)))
     return this.#acknowledged({ revision, deleted, previous }, options)
   }
@@ -180,7 +166,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return new EngineTxn(this.codecs, {
       builder: () => new this.instance.raw.Transaction(),
       commit: write =>
-        this.#changing(() =>
+        this.changing(() =>
           freeing(new this.instance.raw.Transaction(), raw => {
             write(raw)
             return this.#engine.commit(raw)
@@ -250,89 +236,23 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     )
   }
 
-  export(options?: t.ExportOptions): t.Export {
-    checkOptions(options, exportRules)
-    return new EngineExport({
-      instance: this.instance,
-      background: this.background,
-      raw: this.guarded(() => this.#engine.export()),
-      assertOpen: () => this.assertOpen(),
-      signal: options?.signal,
-    })
-  }
-
   async compact(revision: number): Promise<t.CompactionJob> {
     const checked = checkRevision(revision)
-    this.#job = this.#syncing(() => this.#newJob(this.#engine.compact(checked)))
-    return this.#job
-  }
-
-  async dryRun<L extends t.KeyCodec = K>(
-    revision: number,
-    options?: t.DryRunOptions<L>,
-  ): Promise<t.DryRun<L>> {
-    const checked = checkRevision(revision)
-    const { background, codecs } = this
-    const begin = (delimiter: Uint8Array, depth: number) => {
-      const run = this.guarded(() => this.#engine.dryRun(checked, delimiter, depth))
-      return (budget: number) => {
-        const report = this.guarded(() => this.#engine.dryRunStep(run, budget))
-        if (report !== undefined) run.free()
-        return report
-      }
-    }
-    return dryRun({ background, codecs, begin }, options)
-  }
-
-  async revisionAt(time: Date): Promise<number | undefined> {
-    const millis = checkTime(time)
-    return this.guarded(() => this.#engine.revisionAt(millis))
-  }
-
-  async timeOf(revision: number): Promise<Date | undefined> {
-    const checked = checkRevision(revision)
-    const millis = this.guarded(() => this.#engine.timeOf(checked))
-    return millis === undefined ? undefined : new Date(millis)
-  }
-
-  async setAutoCompaction(policy: t.AutoCompaction): Promise<void> {
-    const checked = checkPolicy(policy)
-    this.#changing(() => this.#engine.setAutoCompaction(checked))
-  }
-
-  async setThinning(thinning: t.Thinning): Promise<void> {
-    const checked = checkThinning(thinning)
-    this.#changing(() => this.#engine.setThinning(checked))
-  }
-
-  async setQuota(bytes: number | undefined): Promise<void> {
-    checkOptions({ quotaBytes: bytes }, quotaRules)
-    this.#changing(() => this.#engine.setQuota(bytes))
-  }
-
-  async shrink(): Promise<void> {
-    this.#changing(() => this.#engine.shrink())
-  }
-
-  async hashKv(revision = 0): Promise<t.HashKv> {
-    const checked = checkRevision(revision)
-    return this.guarded(() => this.#engine.hashKv(checked))
+    const job = this.#syncing(() => this.#newJob(this.#engine.compact(checked)))
+    this.#job = job
+    return this.#whenSettled(job)
   }
 
   async status(): Promise<t.Status> {
     return this.#status()
   }
 
-  async check(): Promise<t.CheckReport> {
-    return this.guarded(() => this.#engine.check()) as t.CheckReport
-  }
-
   async flush(): Promise<number> {
-    return this.#syncing(() => this.#engine.flush())
+    return this.#whenSettled(this.#syncing(() => this.#engine.flush()))
   }
 
   async checkpoint(): Promise<void> {
-    this.#syncing(() => this.#engine.checkpoint())
+    return this.#whenSettled(this.#syncing(() => this.#engine.checkpoint()))
   }
 
   async close(): Promise<void> {
@@ -344,8 +264,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
       this.#commits.sync()
       this.instance.assertSound()
       this.#lookAtClock()
-      this.#engine.close()
-      this.#engine.free()
+      const settled = this.#closed()
+      if (settled !== undefined) await settled
     } catch (thrown) {
       throw this.instance.error(thrown)
     } finally {
@@ -392,6 +312,26 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return this.#engine.cursor(keys, options)
   }
 
+  /** Closes the engine's store. What is then left is for the storage to do. */
+  #closed(): Promise<void> | undefined {
+    this.#engine.close()
+    const settled = this.#parts.settled?.()
+    this.#engine.free()
+    return settled
+  }
+
+  /** An answer, once everything that is synced is durable. */
+  #whenSettled<T>(answer: T): T | Promise<T> {
+    const settled = this.#settling.settled()
+    if (settled === undefined) return answer
+    return settled.then(
+      () => answer,
+      thrown => {
+        throw this.instance.error(thrown)
+      },
+    )
+  }
+
   /** Lets the engine see how much of the time of leases is over, which it remembers. */
   #lookAtClock(): void {
     if (this.#engine.leases().length === 0) return
@@ -409,7 +349,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     if (this.#failure !== undefined) this.#answerFailure()
   }
 
-  #changing<T>(change: () => T): T {
+  protected changing<T>(change: () => T): T {
     this.#assertWritable()
     const answer = this.guarded(change)
     this.background.wake()
@@ -440,7 +380,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     const codecs = codecsOf<W, L>(options, this.codecs)
     const packed = encodeKey(checkKey(key))
     const bytes = keepValue === true ? undefined : valueBytes(encodeValue(value, codecs.values))
-    const { revision, previous } = this.#changing(() =>
+    const { revision, previous } = this.changing(() =>
       this.#engine.putWith(packed, bytes, { lease, keepLease, previous: wanted }),
     )
     if (previous === undefined) return { revision }
@@ -458,8 +398,9 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
    * the write itself found nothing to change.
    */
   #acknowledged<T>(answer: T, options: t.WriteOptions | undefined): Promise<T> {
-    const isStrict = this.#isStrict(options) && this.#engine.durableRevision() !== this.#engine.revision()
-    return isStrict ? this.#commits.whenDurable(answer) : this.#atOnce(answer)
+    const isDurable = () =>
+      !this.#settling.isLate && this.#engine.durableRevision() === this.#engine.revision()
+    return this.#isStrict(options) && !isDurable() ? this.#commits.whenDurable(answer) : this.#atOnce(answer)
   }
 
   #atOnce<T>(answer: T): Promise<T> {
@@ -471,7 +412,7 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   #syncing<T>(change: () => T): T {
     let answer: T
     try {
-      answer = this.#changing(change)
+      answer = this.changing(change)
     } catch (error) {
       if (isEnd((error as PalimpsestError).code)) this.#commits.fail(error as PalimpsestError)
       throw error
@@ -482,7 +423,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
 
   #status(): t.Status {
     const status = this.guarded(() => this.#engine.status()) as t.Status
-    return this.#isVolatile ? { ...status, durableRevision: status.revision } : status
+    const durableRevision = this.#isVolatile ? status.revision : this.#settling.revision
+    return { ...status, durableRevision }
   }
 
   #newJob(revision: number): EngineJob {

@@ -1,5 +1,5 @@
 import type { PalimpsestError } from './errors.js'
-import type { StorageInfo, SyncStorage, URLLike } from './storage.js'
+import type { NamedStorage, StorageInfo, SyncStorage, URLLike, WorkerLike } from './storage.js'
 import type {
   AbortSignalLike,
   AsyncDisposing,
@@ -89,6 +89,38 @@ export interface CompactionJob {
   status(): CompactionProgress
 }
 
+/** Something that keeps space from being given back. */
+export type Holder =
+  | {
+      readonly kind: 'snapshot'
+      /** The revision that it reads. */
+      readonly revision: number
+      /** It and its copies. */
+      readonly count: number
+      /** How long ago it was taken, in milliseconds; `undefined` if the store had just been opened. */
+      readonly age: number | undefined
+      /** Pages that can't be used again at least as long as it is open. */
+      readonly pages: number
+    }
+  | {
+      readonly kind: 'pin'
+      /** Its name; those that begin with `$` are those of thinning. */
+      readonly name: string
+      /** The revision that it keeps readable. */
+      readonly revision: number
+      /** When it ends, in milliseconds since 1970; `undefined` if it does not. */
+      readonly expires: number | undefined
+      /** Records that compaction has left for it. */
+      readonly records: number
+    }
+  | {
+      readonly kind: 'watch'
+      /** The revision that the watch, which holds, has got to. */
+      readonly revision: number
+      /** Bytes of keys and values written since then, or more where that is not known exactly. */
+      readonly bytes: number
+    }
+
 /** The store in numbers. */
 export interface Status {
   /** The newest revision. */
@@ -141,6 +173,8 @@ export interface Status {
   readonly cacheBytes: number
   /** The longest step of background work so far, in milliseconds. */
   readonly longestStepMs: number
+  /** What keeps space from being given back: snapshots, pins, and watches that hold. */
+  readonly holders: readonly Holder[]
 }
 
 /** What a check of the whole store has seen, all of it sound. */
@@ -183,8 +217,17 @@ export interface HashKv {
 
 /** How a store is opened. Every option but `storage` has a default. */
 export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> {
-  /** Where the bytes are: `'memory'`, a file's path or `file:` URL, or a storage of your own. */
-  readonly storage: 'memory' | { readonly file: string | URLLike } | SyncStorage
+  /**
+   * Where the bytes are: `'memory'`, a storage of the browser's, a file's path or `file:` URL (in Node), or a storage of your own.
+   */
+  readonly storage: 'memory' | NamedStorage | { readonly file: string | URLLike } | SyncStorage
+  /** The store's name in a storage of the browser's. */
+  readonly name?: string | undefined
+  /**
+   * Makes the worker that the engine is to run in, one that imports `palimpsest-kv/worker`. Without it the package makes one of its own
+   * from a `blob:` URL, which a page's Content-Security-Policy may forbid.
+   */
+  readonly worker?: (() => WorkerLike) | undefined
   /** `'strict'` (the default): a write is durable when its promise is fulfilled. `'relaxed'`: within `flushInterval`. */
   readonly durability?: Durability | undefined
   /** Bytes in a page of a store that is created now: a power of two from 512 to 65,536; 4,096 by default. */

@@ -133,7 +133,11 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     while (block.hasNext) events.push(block.event(this.#codecs))
     if (revision > this.#told) this.#told = revision
     if (this.#hasFollowers) this.#watches.wake()
-    this.#asking.shift()?.resolve({ done: false, value: { events, revision, isFragment } })
+    const answer: Answer<V, K> = { done: false, value: { events, revision, isFragment } }
+    const settled = this.#watches.settled()
+    const asking = this.#asking.shift()
+    if (settled === undefined) asking?.resolve(answer)
+    else settled.then(() => asking?.resolve(answer), asking?.reject)
   }
 
   readonly #abort = (): void => this.fail(this.#signal?.reason)

@@ -6,6 +6,13 @@ import type { EngineWatch } from './watch.js'
 /** How long the watches of a store are served before the event loop gets a turn, in milliseconds. */
 const SLICE = 2
 
+/** What else the watches of a store need. */
+export interface WatchesParts {
+  readonly background: Background
+  /** Fulfilled when all that the engine tells of may be told; `undefined` if it may at once. */
+  readonly settled: () => Promise<void> | undefined
+}
+
 /**
  * The watches of a store: who waits for something to happen, and who is to be asked about next.
  *
@@ -19,16 +26,19 @@ export class Watches {
   readonly #instance: Instance
   readonly #engine: RawEngine
   readonly #background: Background
+  /** Fulfilled when all that the engine tells of may be told; `undefined` if it may at once. */
+  readonly settled: () => Promise<void> | undefined
   readonly #all: Set<EngineWatch> = new Set()
   readonly #waiting: Map<number, EngineWatch> = new Map()
   readonly #due: Set<EngineWatch> = new Set()
   #isPlanned = false
   #isClosed = false
 
-  constructor(instance: Instance, engine: RawEngine, background: Background) {
+  constructor(instance: Instance, engine: RawEngine, { background, settled }: WatchesParts) {
     this.#instance = instance
     this.#engine = engine
     this.#background = background
+    this.settled = settled
     background.observe(error => this.#observe(error))
   }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from 'palimpsest-kv'
 import { contents, Medium } from './support/help.mjs'
+import { readsAtOnce } from './support/here.mjs'
 
 const memory = { storage: 'memory' }
 const bytes = (...numbers) => Uint8Array.from(numbers)
@@ -20,6 +21,10 @@ test('a new store is at revision 1 and each write makes the next', async t => {
   assert.deepEqual(await db.put('a', '1'), { revision: 2 })
   assert.deepEqual(await db.put('a', '2'), { revision: 3 })
   assert.deepEqual([db.revision, db.durableRevision], [3, 3])
+})
+
+test('a store in memory says that it is', async t => {
+  const db = await filled(t, [])
   assert.deepEqual(db.storage, { kind: 'memory', persistent: false })
 })
 
@@ -39,7 +44,7 @@ test('the past is there', async t => {
     [before + 3, 'Augusta'],
   ]) {
     assert.equal(await db.get('users/1', { revision }), value, `get at ${revision}`)
-    assert.equal(db.getSync('users/1', { revision }), value, `getSync at ${revision}`)
+    if (readsAtOnce) assert.equal(db.getSync('users/1', { revision }), value, `getSync at ${revision}`)
     const expected = value === undefined ? [] : [['users/1', value]]
     assert.deepEqual(await contents(db, { revision }), expected, `range at ${revision}`)
     assert.equal(await db.count({ revision }), expected.length, `count at ${revision}`)
@@ -93,11 +98,10 @@ test('keys are selected in every way', async t => {
       expected,
       `range ${what}`,
     )
-    assert.deepEqual(
-      [...db.rangeSync(selection)].map(({ key }) => key),
-      expected,
-      `rangeSync ${what}`,
-    )
+    if (readsAtOnce) {
+      const keys = [...db.rangeSync(selection)].map(({ key }) => key)
+      assert.deepEqual(keys, expected, `rangeSync ${what}`)
+    }
     assert.deepEqual((await db.keys(selection).collect()).entries, expected, `keys ${what}`)
     const { limit, ...keysOnly } = selection
     if (limit !== undefined) continue
@@ -146,7 +150,7 @@ test('a range that is left early gives its snapshot back', async t => {
     Array.from({ length: 600 }, (_, i) => [`k${i}`, 'v']),
   )
   for await (const _ of db.range()) break
-  for (const _ of db.rangeSync()) break
+  if (readsAtOnce) for (const _ of db.rangeSync()) break
   assert.equal((await db.status()).snapshots, 0)
   const iterator = db.range()[Symbol.asyncIterator]()
   await iterator.next()
@@ -177,8 +181,9 @@ test('values and keys by codec, of the store and of the call', async t => {
       [mixed, { values }],
     ]) {
       assert.deepEqual(await store.get('k', options), expected)
-      assert.deepEqual(store.getSync('k', { ...options, revision: store.revision }), expected)
       assert.deepEqual((await store.getEntry('k', options)).value, expected)
+      if (!readsAtOnce) continue
+      assert.deepEqual(store.getSync('k', { ...options, revision: store.revision }), expected)
       assert.deepEqual([...store.rangeSync(options)][0].value, expected)
       using(store.snapshot(), snapshot => assert.deepEqual(snapshot.getSync('k', options), expected))
     }
@@ -250,18 +255,17 @@ test('a snapshot reads at its revision until it is closed', async t => {
     code: 'INVALID_ARGUMENT',
     message: /own revision, 2, not at 4/,
   })
-  assert.deepEqual(
-    [await now.get('a'), now.getSync('b'), await then.get('a'), then.getSync('b')],
-    ['2', '1', '1', undefined],
-  )
+  assert.deepEqual([await now.get('a'), await then.get('a')], ['2', '1'])
+  if (readsAtOnce) assert.deepEqual([now.getSync('b'), then.getSync('b')], ['1', undefined])
   assert.deepEqual(await contents(now), [
     ['a', '2'],
     ['b', '1'],
   ])
-  assert.deepEqual(
-    [...then.rangeSync({ prefix: 'a' })].map(({ value }) => value),
-    ['1'],
-  )
+  if (readsAtOnce)
+    assert.deepEqual(
+      [...then.rangeSync({ prefix: 'a' })].map(({ value }) => value),
+      ['1'],
+    )
   assert.deepEqual([await now.count(), await then.count({ all: true })], [2, 1])
   assert.deepEqual(await now.getEntry('a'), {
     key: 'a',
@@ -281,10 +285,7 @@ test('several stores at once do not mix', async t => {
   const stores = await Promise.all(Array.from({ length: 5 }, () => filled(t, [])))
   await Promise.all(stores.map((db, i) => db.put('k', String(i))))
   await stores[0].close()
-  assert.deepEqual(
-    stores.slice(1).map(db => db.getSync('k')),
-    ['1', '2', '3', '4'],
-  )
+  assert.deepEqual(await Promise.all(stores.slice(1).map(db => db.get('k'))), ['1', '2', '3', '4'])
 })
 
 test('the memory of a store grows far without a stop, and views on it are renewed', async t => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { open, put } from 'palimpsest-kv'
+import { open, PalimpsestError, put } from 'palimpsest-kv'
 import { freshFolder, inProcess, Medium, refusal } from './support/help.mjs'
 
 /** A store on a medium whose calls are counted from here on. */
@@ -187,3 +187,68 @@ for (const [what, chain] of Object.entries({
     assert.ok(ticks > 3, `${ticks} turns for the timer`)
   })
 }
+
+/** A medium that can't be waited for: what was synced is durable when the test says so. */
+class LateMedium extends Medium {
+  #settling = Promise.resolve()
+
+  /** Answers how what is synced from now on is made durable, or not. */
+  hold() {
+    const held = {}
+    this.#settling = new Promise((resolve, reject) => Object.assign(held, { resolve, reject }))
+    return held
+  }
+
+  settled() {
+    return this.#settling
+  }
+}
+
+/** Whether a promise is still neither fulfilled nor rejected after some turns. */
+async function isPending(promise) {
+  const nothing = {}
+  for (let turns = 0; turns < 5; turns += 1) await turn()
+  return (await Promise.race([promise, Promise.resolve(nothing)])) === nothing
+}
+
+test('where a sync only begins, answers, watches and the durable revision wait for its end', async t => {
+  const storage = new LateMedium()
+  const db = await open({ storage })
+  t.after(() => db.close())
+  const watch = db.watch('a')
+  const calls = [
+    () => db.put('a', '1'),
+    () => db.flush(),
+    () => db.checkpoint(),
+    () => db.compact(2),
+    () => db.delete('nothing'),
+  ]
+  for (const call of calls) {
+    const held = storage.hold()
+    const before = db.durableRevision
+    const answer = call()
+    const told = watch.next()
+    assert.equal(await isPending(answer), true, `${call}`)
+    assert.equal(await isPending(told), true, `the watch, ${call}`)
+    assert.equal(db.durableRevision, before)
+    held.resolve()
+    await answer
+    assert.equal(db.durableRevision, 2)
+    if (call === calls[0]) assert.equal((await told).value.events[0].value, '1')
+  }
+})
+
+test('where a sync fails later, all who wait for it are told, and so is who closes the store', async () => {
+  const storage = new LateMedium()
+  const db = await open({ storage })
+  const held = storage.hold()
+  const answers = [db.put('a', '1'), db.txn().then(put('b', '2')).commit()].map(answer =>
+    refusal(() => answer),
+  )
+  for (let turns = 0; turns < 3; turns += 1) await turn()
+  held.reject(new PalimpsestError('STORAGE', 'the disk is full', { operation: 'write' }))
+  for (const { code, operation } of await Promise.all(answers))
+    assert.deepEqual([code, operation], ['STORAGE', 'write'])
+  assert.equal(db.durableRevision, 1)
+  assert.equal((await refusal(() => db.close())).code, 'STORAGE')
+})

@@ -1,20 +1,18 @@
 // The package's tests: packs it, installs the tarball into a fresh folder, and runs the test files there, so that what is tested is
 // what users get. `node pkg/test/run.mjs` runs all, with names of test files only those.
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from '../scripts/build.mjs'
-import { cargoTarget, npmScript, output, pkg, root, run, say, step } from '../scripts/tools.mjs'
+import { cargoTarget, npmScript, pkg, root, run, say, step } from '../scripts/tools.mjs'
 import { buildWasm } from '../scripts/wasm.mjs'
+import { install, pack } from './install.mjs'
 
-const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 const tests = join(pkg, 'test')
 
-/** Installs the tarball into a folder of its own, as a user would, and puts the tests beside it. */
-function install(folder, tarball) {
-  mkdirSync(folder)
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'user', private: true }))
-  output(npm, ['install', '--offline', '--no-audit', '--no-fund', '--prefix', folder, tarball])
+/** Installs the tarball into a folder of its own, and puts the tests beside it. */
+function installWithTests(folder, tarball) {
+  install(folder, tarball)
   cpSync(tests, join(folder, 'test'), { recursive: true })
 }
 
@@ -35,19 +33,14 @@ async function writer() {
   return join(cargoTarget(), 'debug', process.platform === 'win32' ? 'writer.exe' : 'writer')
 }
 
-function pack(folder) {
-  const [packed] = JSON.parse(output(npm, ['pack', '--json', '--pack-destination', folder, pkg]))
-  return join(folder, packed.filename)
-}
-
 async function main(names) {
   await build()
   const folder = mkdtempSync(join(tmpdir(), 'palimpsest-kv-'))
   try {
     const tarball = pack(folder)
     const [plain, panicking] = [join(folder, 'plain'), join(folder, 'panicking')]
-    install(plain, tarball)
-    install(panicking, tarball)
+    installWithTests(plain, tarball)
+    installWithTests(panicking, tarball)
     await breakable(panicking)
     const isWanted = name => name.endsWith('.test.mjs') && (names.length === 0 || names.includes(name))
     const files = readdirSync(tests)

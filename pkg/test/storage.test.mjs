@@ -144,7 +144,7 @@ test('a storage that calls its own store gets an error, and the store goes on', 
   const storage = new Medium()
   const db = await open({ storage })
   t.after(() => db.close())
-  const other = await open({ storage: 'memory' })
+  const other = await open({ storage: new Medium() })
   t.after(() => other.close())
   const seen = []
   storage.before = operation => {

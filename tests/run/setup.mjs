@@ -1,11 +1,12 @@
 /**
  * Makes a machine that has only Rust (by rustup), Node and npm ready for the project. Every part looks first
- * whether there is anything to do, so that a second run takes a moment. Nothing here needs a superuser.
+ * whether there is anything to do, so that a second run takes a moment. Nothing here needs a superuser, but for a browser.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { wasmBindgenVersion } from '../../pkg/scripts/tools.mjs'
 import { since } from '../../www/tour/terminal.mjs'
+import { CHROMEDRIVER, CHROMIUM } from './chromium.mjs'
 import { ETCD_UNPACKED, etcdProgram } from './etcd.mjs'
 import { answer, ROOT, runAll, succeeds } from './exec.mjs'
 import { fingerprint, isStamped, stamp } from './stamp.mjs'
@@ -57,6 +58,12 @@ const PARTS = {
     needs: [],
     isReady: async () => existsSync(ETCD_UNPACKED) || (await succeeds([etcdProgram(), '--version'])),
     commands: [{ command: [process.execPath, join('tests', 'run', 'etcd.mjs')] }],
+  },
+  chromium: {
+    title: 'Chromium and its driver',
+    needs: [],
+    isReady: async () => existsSync(CHROMIUM) && existsSync(CHROMEDRIVER),
+    commands: [{ command: [process.execPath, join('tests', 'run', 'chromium.mjs')] }],
   },
   package: {
     title: 'npm package palimpsest-kv',

@@ -1,6 +1,7 @@
 /** The steps of `npm test`, in order: what each needs, what it runs, and whether it must have run tests. */
 import { readdirSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
+import { CHROMEDRIVER, CHROMIUM } from './chromium.mjs'
 import { ROOT, TARGET } from './exec.mjs'
 import { wasmBindgenFolder } from './setup.mjs'
 
@@ -21,8 +22,12 @@ const COMPARED = ['--seed', '1', '--ops', '100000']
 /** A workspace of their own are the fuzzers, too, which need a compiler of their own; here they are only formatted. */
 const FUZZERS = ['--manifest-path', join('tests', 'fuzz', 'Cargo.toml')]
 
-/** The wasm is bytes for those who load it themselves; there are no types for it. */
-const ATTW = { command: ['attw', '--pack', 'pkg', '--no-color', '--exclude-entrypoints', 'palimpsest.wasm'] }
+const ATTW = ['attw', '--pack', 'pkg', '--no-color']
+/** The wasm is bytes for those who load it themselves; there are no types for it. The entries for browsers only are modules. */
+const ATTWS = [
+  { command: [...ATTW, '--exclude-entrypoints', 'palimpsest.wasm', 'slim', 'worker'] },
+  { command: [...ATTW, '--profile', 'esm-only', '--entrypoints', 'slim', 'worker'] },
+]
 
 /** @typedef {{ command: string[], env?: Record<string, string>, cwd?: string }} Command */
 
@@ -140,9 +145,7 @@ export const STEPS = [
     commands: [
       {
         ...cargo('test', ...BINDINGS, '--target', WASM, '--tests'),
-        env: {
-          CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: join(wasmBindgenFolder(), 'wasm-bindgen-test-runner'),
-        },
+        env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: testRunner() },
       },
     ],
     counts: true,
@@ -155,10 +158,21 @@ export const STEPS = [
     counts: true,
   },
   {
+    name: 'browser',
+    about: 'the bindings and the packed npm package in Chromium',
+    needs: ['rust', 'linker', WASM, 'wasm-bindgen', 'package', 'chromium'],
+    commands: [
+      inChromium('WASM_BINDGEN_USE_BROWSER'),
+      inChromium('WASM_BINDGEN_USE_DEDICATED_WORKER'),
+      { ...node('pkg/test/browser/run.mjs'), env: { CHROMIUM } },
+    ],
+    counts: true,
+  },
+  {
     name: 'publishable',
     about: 'the npm package is as registries, runtimes and bundlers want it',
     needs: ['package'],
-    commands: [{ command: ['publint', 'pkg', '--strict'] }, ATTW],
+    commands: [{ command: ['publint', 'pkg', '--strict'] }, ...ATTWS],
   },
   {
     name: 'tour',
@@ -172,6 +186,19 @@ export const STEPS = [
 function exampleNames() {
   const files = readdirSync(join(ROOT, 'core', 'examples'))
   return files.filter(name => extname(name) === '.rs').map(name => basename(name, '.rs'))
+}
+
+/** Where the tests of the bindings run. */
+function testRunner() {
+  return join(wasmBindgenFolder(), 'wasm-bindgen-test-runner')
+}
+
+/** The tests of the bindings in a browser, in the thread that a variable of their runner names. */
+function inChromium(thread) {
+  return {
+    ...cargo('test', ...BINDINGS, '--target', WASM, '--test', 'exports'),
+    env: { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: testRunner(), CHROMEDRIVER, [thread]: '1' },
+  }
 }
 
 function cargo(...args) {

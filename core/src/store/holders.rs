@@ -1,11 +1,12 @@
 //! Who holds back what, so that "why does my store not get smaller" has an answer.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Store;
 use crate::revision::Revision;
-use crate::scheduler::Time;
+use crate::scheduler::{Time, WallTime};
 use crate::storage::Storage;
 
 /// Something that keeps space from being given back. See [`Store::holders`].
@@ -23,11 +24,31 @@ pub enum Holder {
         /// Pages that can't be used again at least as long as it is open.
         pages: u64,
     },
+    /// A pin: what its revision shows stays, though newer records have replaced it.
+    Pin {
+        /// Its name; those that begin with `$` are the thinning's.
+        name: String,
+        /// The revision that it keeps readable.
+        revision: Revision,
+        /// When it ends, if it does.
+        expires: Option<WallTime>,
+        /// Dead records that compaction has come across and left for it.
+        records: u64,
+    },
+    /// A watcher that compaction waits for: what it has not been told yet stays.
+    Watcher {
+        /// Its number.
+        id: u64,
+        /// The revision that it has got to.
+        revision: Revision,
+        /// Bytes of keys and values written since then, or more where that is not known exactly.
+        bytes: u64,
+    },
 }
 
 impl<S: Storage> Store<S> {
-    /// Everything that keeps space from being given back at this moment of the host's clock: snapshots, oldest first. Costs a search for
-    /// each.
+    /// Everything that keeps space from being given back at this moment of the host's clock: snapshots, oldest first, pins in
+    /// the order of their names, and watchers that hold. Costs a search for each.
     ///
     /// ```
     /// # use palimpsest_kv::{Clock, Holder, Options, Store, SystemClock, storage::MemoryStorage};
@@ -47,6 +68,17 @@ impl<S: Storage> Store<S> {
             age: held.note.taken.map(|taken| now.since(Time::from_micros(taken))),
             pages: held.pages as u64,
         });
-        snapshots.collect()
+        let pins = self.pins().into_iter().map(|pin| Holder::Pin {
+            name: pin.name,
+            revision: pin.revision,
+            expires: pin.expires,
+            records: pin.held_records,
+        });
+        let watchers = self.watchers.holding().map(|(id, revision, bytes)| Holder::Watcher {
+            id,
+            revision: Revision::new(revision),
+            bytes,
+        });
+        snapshots.chain(pins).chain(watchers).collect()
     }
 }

@@ -174,6 +174,17 @@ impl Watchers {
         held.map(Watcher::held_revision).min().unwrap_or(u64::MAX)
     }
 
+    /// The watchers that compaction waits for: their numbers, the revisions that they have got to, and bytes written since, or more where that
+    /// is not known exactly.
+    pub(crate) fn holding(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
+        let watchers = self.holders.ids.iter().filter_map(|id| Some((*id, self.watchers.get(id)?)));
+        watchers.map(|(id, watcher)| {
+            let held = watcher.held_revision();
+            let written = self.holders.written_until(held).max(watcher.written);
+            (id, held, self.holders.written.saturating_sub(written))
+        })
+    }
+
     /// Watchers that there may be something to tell, in the order of their numbers.
     pub(crate) fn ready(&self) -> impl Iterator<Item = u64> + '_ {
         self.ready.iter().copied()

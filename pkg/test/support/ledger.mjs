@@ -33,8 +33,13 @@ export function change(revision) {
 }
 
 /** Writes the change that is next. Answers the promise of its revision. */
-export async function write(db, options) {
-  const changes = change(db.revision + 1)
+export function write(db, options) {
+  return writeAt(db, db.revision + 1, options)
+}
+
+/** Writes the change of a revision, which must be the next one. */
+export async function writeAt(db, revision, options) {
+  const changes = change(revision)
   const [[key, value]] = changes
   if (changes.length === 1) return (await db.put(key, value, options)).revision
   const ops = changes.map(([key, value]) => (value === undefined ? del(key) : put(key, value)))

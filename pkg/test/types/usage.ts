@@ -118,6 +118,13 @@ export async function useModel(db: Store, revision: number): Promise<void> {
   void [pinned, until]
   await db.setThinning({ allFor: 1000, steps: [{ every: 1000, keepFor: 5000 }] })
   await open({ storage: 'memory', thinning: 'default' })
+  await db.setQuota(undefined)
+  await db.shrink()
+  const { hash }: { hash: number } = await db.hashKv(revision)
+  void [before, taken, left, attached, total, hash]
+}
+
+export async function useTime(db: Store): Promise<void> {
   await db.setAutoCompaction({ periodic: 3_600_000 })
   await db.setAutoCompaction({ periodic: 3_600_000, revisions: 1_000 })
   const at = new Date()
@@ -132,10 +139,7 @@ export async function useModel(db: Store, revision: number): Promise<void> {
   const written: Date | undefined = await db.timeOf(2)
   const { records, prefixes } = await db.dryRun(2, { depth: 2 })
   void [then, newest, written, records, prefixes[0]?.prefix.length]
-  await db.setQuota(undefined)
-  await db.shrink()
-  const { hash }: { hash: number } = await db.hashKv(revision)
-  void [before, taken, left, attached, total, hash]
+  for (const holder of (await db.status()).holders) if (holder.kind === 'pin') void holder.name.length
 }
 
 export async function useCopies(db: Store, bytes: Uint8Array): Promise<void> {

@@ -1,5 +1,4 @@
 //! What crosses of etcd's model besides plain keys: options of puts and ranges, transactions within transactions, leases, watchers.
-#![cfg(target_family = "wasm")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it is wrong")]
 
 use js_sys::{Array, Object, Reflect, Uint8Array};

@@ -1,5 +1,4 @@
 //! Looking at damaged stores and salvaging them, as JavaScript meets it.
-#![cfg(target_family = "wasm")]
 #![expect(clippy::unwrap_used, reason = "a test fails where it is wrong")]
 
 use js_sys::{Array, Function, Object, Reflect, Uint8Array};

@@ -1,5 +1,4 @@
-//! The exports as JavaScript meets them, in Node: what crosses, what comes back, and how errors look.
-#![cfg(target_family = "wasm")]
+//! What crosses, what comes back, and how errors look.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it is wrong")]
 
 use js_sys::{Function, Object, Reflect, Uint8Array};

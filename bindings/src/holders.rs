@@ -1,0 +1,39 @@
+//! Who keeps space from being given back, as objects.
+
+use palimpsest_kv::{Clock, Holder, Store};
+use serde::Serialize;
+
+use crate::clock::HostClock;
+use crate::storage::Medium;
+
+/// One of them. What a later engine adds is left out.
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase")]
+pub(crate) enum HolderObject {
+    Snapshot { revision: u64, count: u64, age: Option<f64>, pages: u64 },
+    Pin { name: String, revision: u64, expires: Option<u64>, records: u64 },
+    Watch { revision: u64, bytes: u64 },
+}
+
+/// All of them, now.
+pub(crate) fn holders(store: &Store<Medium>) -> Vec<HolderObject> {
+    let object = |holder| match holder {
+        Holder::Snapshot { revision, count, age, pages } => Some(HolderObject::Snapshot {
+            revision: revision.get(),
+            count,
+            age: age.map(|age| age.as_secs_f64() * 1000.0),
+            pages,
+        }),
+        Holder::Pin { name, revision, expires, records } => Some(HolderObject::Pin {
+            name,
+            revision: revision.get(),
+            expires: expires.map(|time| time.as_millis()),
+            records,
+        }),
+        Holder::Watcher { revision, bytes, .. } => {
+            Some(HolderObject::Watch { revision: revision.get(), bytes })
+        }
+        _ => None,
+    };
+    store.holders(HostClock.now()).into_iter().filter_map(object).collect()
+}

@@ -1,0 +1,51 @@
+import { PalimpsestError } from '../errors.js'
+import { type Environment, type OpenStorage, openIn } from '../open.js'
+import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
+import { engineOf } from './engine.js'
+import { browserHost } from './host.js'
+import { isInIndexedDb, openIndexedDb } from './indexeddb.js'
+import { isInOpfs, isOpfsHere, openOpfs } from './opfs.js'
+
+function openFile(): never {
+  throw new PalimpsestError(
+    'UNSUPPORTED',
+    "there are no files in a browser: name a store with the storage 'auto'",
+  )
+}
+
+/**
+ * The storage that a store is in; a new one is made in the private file system, which is faster and needs no memory for all of the store,
+ * where that can be had.
+ */
+async function chosen(name: string): Promise<'opfs' | 'indexeddb'> {
+  const isNewInIndexedDb = async () => !(await isInIndexedDb(name))
+  return isOpfsHere() && ((await isInOpfs(name)) || (await isNewInIndexedDb())) ? 'opfs' : 'indexeddb'
+}
+
+async function openAny(name: string): Promise<OpenStorage> {
+  if ((await chosen(name)) === 'opfs') {
+    try {
+      return await openOpfs(name)
+    } catch (error) {
+      if ((error as PalimpsestError).code !== 'UNSUPPORTED') throw error
+    }
+  }
+  return openIndexedDb(name)
+}
+
+const OPENERS = { opfs: openOpfs, indexeddb: openIndexedDb, auto: openAny }
+
+/** Opens a store whose engine runs in this thread. */
+export async function openInPlace<V extends ValueCodec, K extends KeyCodec>(
+  wasm: () => Promise<WebAssembly.Module>,
+  options: OpenOptions<V, K>,
+): Promise<Store<V, K>> {
+  const environment: Environment = {
+    host: browserHost,
+    openFile,
+    openNamed: (kind, name) => OPENERS[kind](name),
+    load: () => engineOf(wasm),
+  }
+  // `Symbol.asyncDispose` is added to the prototype, which the types can't see.
+  return (await openIn(environment, options)) as unknown as Store<V, K>
+}

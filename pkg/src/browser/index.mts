@@ -1,0 +1,32 @@
+/**
+ * The package for browsers: the engine is part of it, compressed, and is loaded when the first store is opened.
+ *
+ * @packageDocumentation
+ */
+import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
+import { once } from './engine.js'
+import { openFrom, type Sources } from './open.js'
+import { PARTS } from './parts.js'
+import { decompressed } from './wasm.js'
+
+const wasm = once(async () => {
+  const { default: base64 } = (await import('palimpsest-wasm' as string)) as { default: string }
+  return WebAssembly.compile(await decompressed(base64))
+})
+
+const sources: Sources = { ...PARTS, wasm }
+
+/**
+ * Opens a store, or creates it. In a page, a store of the storages 'opfs', 'indexeddb' and 'auto' has its engine in a worker.
+ *
+ * @throws PalimpsestError as in Node; and with the code `UNSUPPORTED` if this browser, or this page, has no such storage.
+ */
+export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
+  options: OpenOptions<V, K>,
+): Promise<Store<V, K>> {
+  return (await openFrom(sources, options as OpenOptions<ValueCodec, KeyCodec>)) as unknown as Store<V, K>
+}
+
+export { type ErrorCode, type ErrorFields, PalimpsestError } from '../errors.js'
+export { compare, del, get, put } from '../ops.js'
+export type * from '../types.js'

@@ -1,0 +1,42 @@
+import { PalimpsestError } from '../errors.js'
+
+/** How long opening waits for another one to let go of the store, in milliseconds: a page that is reloaded does so within this time. */
+const PATIENCE = 2000
+/** The first pause between two tries; each is twice as long as the one before. */
+const FIRST_PAUSE = 10
+/** The longest pause. */
+const LONGEST_PAUSE = 250
+
+/** Tries to have something for oneself alone; answers `undefined` if another one has it. */
+export type Claim<T> = () => Promise<T | undefined>
+
+/** Has something for oneself alone, as soon as whoever has it lets go. */
+export async function claim<T>(tried: Claim<T>, name: string): Promise<T> {
+  const end = performance.now() + PATIENCE
+  for (let wait = FIRST_PAUSE; ; wait = Math.min(2 * wait, LONGEST_PAUSE)) {
+    const claimed = await tried()
+    if (claimed !== undefined) return claimed
+    if (performance.now() + wait > end) throw locked(name)
+    await new Promise(resolve => setTimeout(resolve, wait))
+  }
+}
+
+function locked(name: string): PalimpsestError {
+  const holder = 'another tab or worker of this site'
+  return new PalimpsestError('LOCKED', `the store ${name} is open in ${holder}`, { holder })
+}
+
+/** A lock of the browser's, which goes with its thread. What is claimed gives it back. */
+export function lock(name: string): Claim<() => void> {
+  return () =>
+    new Promise((resolve, reject) => {
+      const held = (lock: Lock | null): Promise<void> | undefined => {
+        if (lock === null) {
+          resolve(undefined)
+          return undefined
+        }
+        return new Promise(unlock => resolve(unlock))
+      }
+      navigator.locks.request(`palimpsest-kv/${name}`, { ifAvailable: true }, held).catch(reject)
+    })
+}

@@ -1,0 +1,79 @@
+import { type ErrorCode, type ErrorFields, PalimpsestError } from '../errors.js'
+import type { Parts } from '../ops.js'
+import type { CompactionProgress, StorageInfo } from '../types.js'
+
+/** The number of the store among the objects that the worker holds for the page. The page gives the others theirs. */
+export const STORE_ID = 0
+
+/** One thing that the page asks of the worker. All that is asked in a turn goes in one message, and is done in its order. */
+export interface Request {
+  /** What the answer is to be called; without it none is wanted. */
+  readonly id?: number
+  /** The object that it is asked of. */
+  readonly on: number
+  readonly method: string
+  readonly args: readonly unknown[]
+  /** The number that the page gives to the object that comes of it, which stays in the worker. */
+  readonly as?: number
+}
+
+/** An error, as it crosses. */
+export interface Thrown {
+  readonly code?: ErrorCode
+  readonly message: string
+  readonly fields?: ErrorFields
+}
+
+/** An answer to a request. */
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly thrown: Thrown }
+
+/** What the page knows of the store without asking, as of the last message from the worker. */
+export interface State {
+  readonly revision: number
+  readonly durableRevision: number
+  readonly compacted: number | undefined
+  /** How far the newest compaction is. */
+  readonly compaction: CompactionProgress | undefined
+}
+
+/** What the worker says. */
+export type Message =
+  | { readonly type: 'opened'; readonly storage: StorageInfo; readonly state: State }
+  | { readonly type: 'refused'; readonly thrown: Thrown }
+  | { readonly type: 'answers'; readonly answers: readonly Answer[]; readonly state: State | undefined }
+  | { readonly type: 'failure'; readonly thrown: Thrown }
+
+/** What the page says. */
+export type Order =
+  | {
+      readonly type: 'open'
+      readonly wasm: WebAssembly.Module
+      readonly options: object
+      readonly hears: boolean
+    }
+  | { readonly type: 'requests'; readonly requests: readonly Request[] }
+  | { readonly type: 'leave' }
+
+/** A transaction, as it crosses. */
+export type PlainTxn = Pick<Parts, 'compares' | 'success' | 'failure'>
+
+/** A batch of what is iterated. */
+export interface Batch {
+  readonly items: readonly unknown[]
+  readonly done: boolean
+}
+
+/** An error in a form that can cross. */
+export function thrownOf(error: unknown): Thrown {
+  if (!(error instanceof PalimpsestError))
+    return { message: error instanceof Error ? error.message : String(error) }
+  const { code, message, ...fields } = error
+  return { code, message: error.message, fields: { ...fields } }
+}
+
+/** The error that has crossed. */
+export function errorOf({ code, message, fields }: Thrown): Error {
+  return code === undefined ? new Error(message) : new PalimpsestError(code, message, fields)
+}

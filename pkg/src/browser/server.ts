@@ -1,0 +1,212 @@
+import { PalimpsestError } from '../errors.js'
+import type { Step } from '../ops.js'
+import type * as t from '../types.js'
+import { SNAPSHOT, STORE, type Way } from './methods.js'
+import {
+  type Answer,
+  type Batch,
+  type Message,
+  type PlainTxn,
+  type Request,
+  STORE_ID,
+  type State,
+  thrownOf,
+} from './protocol.js'
+import { isSame } from './remote-job.js'
+
+type Store = t.Store<t.ValueCodec, t.KeyCodec>
+type Method = (...args: unknown[]) => unknown
+
+/** An object that the page has a number for; or why it could not be made, which every call of it is answered with. */
+type Held =
+  | { readonly kind: 'store' | 'snapshot'; readonly object: object }
+  | { readonly kind: 'items'; readonly object: AsyncIterator<unknown> }
+  | { readonly kind: 'watch'; readonly object: t.Watch<t.ValueCodec, t.KeyCodec> }
+  | { readonly kind: 'nothing'; readonly error: unknown }
+
+const TABLES: Readonly<Record<'store' | 'snapshot', Readonly<Record<string, Way>>>> = {
+  store: STORE,
+  snapshot: SNAPSHOT,
+}
+/** A message takes no further item once its values are so long. */
+const BATCH_SIZE = 256 * 1024
+/** What a page has code of its own for, and asks of the store in the end all the same. */
+const OWN: readonly string[] = ['put', 'close'] satisfies (keyof Store)[]
+
+/**
+ * The store, for a page that talks to it by messages.
+ *
+ * Answers are gathered until nothing is left to do in a turn: so many promises that one sync fulfils make one message.
+ */
+export class Server {
+  readonly #store: Store
+  readonly #post: (message: Message) => void
+  readonly #held: Map<number, Held> = new Map()
+  #answers: Answer[] = []
+  #isPosting = false
+  #told: State | undefined
+
+  constructor(store: Store, post: (message: Message) => void) {
+    this.#store = store
+    this.#post = post
+    this.#held.set(STORE_ID, { kind: 'store', object: store })
+  }
+
+  /** Does what is asked, in the order of the requests. */
+  serve(requests: readonly Request[]): void {
+    for (const request of requests) {
+      if (request.method === 'drop') this.#drop(request.on)
+      else if (request.as !== undefined) this.#make(request, request.as)
+      else if (request.id !== undefined) this.#answer(request.id, this.#asked(request))
+    }
+  }
+
+  /** Something may have changed that the page wants to know. */
+  changed(): void {
+    if (this.#isPosting) return
+    this.#isPosting = true
+    queueMicrotask(() => this.#flush())
+  }
+
+  /** The state as it is now. */
+  async state(): Promise<State> {
+    const { revision, durableRevision, compacted } = await this.#store.status()
+    return { revision, durableRevision, compacted, compaction: this.#store.compaction?.status() }
+  }
+
+  #answer(id: number, answer: Promise<unknown>): void {
+    const given = (answer: Answer) => {
+      this.#answers.push(answer)
+      this.changed()
+    }
+    answer.then(
+      value => given({ id, value }),
+      error => given({ id, thrown: thrownOf(error) }),
+    )
+  }
+
+  async #flush(): Promise<void> {
+    // A store that is closed, or broken, has no state; what it has answered is told.
+    const state = await this.state().catch(() => undefined)
+    this.#isPosting = false
+    const answers = this.#answers
+    this.#answers = []
+    const isNews = state !== undefined && !isKnown(state, this.#told)
+    if (isNews) this.#told = state
+    if (answers.length > 0 || isNews)
+      this.#post({ type: 'answers', answers, state: isNews ? state : undefined })
+  }
+
+  #make(request: Request, as: number): void {
+    try {
+      this.#held.set(as, this.#made(request))
+    } catch (error) {
+      this.#held.set(as, { kind: 'nothing', error })
+    }
+  }
+
+  #made({ on, method, args }: Request): Held {
+    if (on === STORE_ID && method === 'snapshot')
+      return { kind: 'snapshot', object: this.#call(on, method, args) as object }
+    if (on === STORE_ID && method === 'watch') {
+      const [keys, options] = args as [t.Key, t.WatchOptions<t.ValueCodec, t.KeyCodec>]
+      return { kind: 'watch', object: this.#store.watch(keys, options) }
+    }
+    const items = this.#call(on, method.replace('iterate ', ''), args) as AsyncIterable<unknown>
+    return { kind: 'items', object: items[Symbol.asyncIterator]() }
+  }
+
+  /** An answer to what is not simply a method of a store or a snapshot, or else to that. */
+  async #asked({ on, method, args }: Request): Promise<unknown> {
+    const held = this.#object(on)
+    if (held.kind === 'items') return batch(held.object, args[0] as number)
+    if (held.kind === 'watch') return method === 'revision' ? held.object.revision : held.object.next()
+    if (method === 'commit') return this.#commit(args[0] as PlainTxn, args[1] as t.WriteOptions)
+    if (method === 'compact') return (await this.#store.compact(args[0] as number)).status()
+    if (method === 'progress') return this.#progress(args[0] as t.CompactionProgress)
+    if (method.startsWith('collect '))
+      return (this.#call(on, method.slice('collect '.length), args) as t.Range<unknown>).collect()
+    return this.#call(on, method, args)
+  }
+
+  /** Calls a method that the table has for this object. */
+  #call(on: number, method: string, args: readonly unknown[]): unknown {
+    const held = this.#object(on)
+    const isThere = held.kind === 'store' || held.kind === 'snapshot'
+    if (!isThere || !isCallable(held.kind, method))
+      throw new PalimpsestError('UNSUPPORTED', `the worker's version of this package knows no ${method}`)
+    return (held.object as Record<string, Method>)[method]?.(...args)
+  }
+
+  #object(on: number): Exclude<Held, { kind: 'nothing' }> {
+    const held = this.#held.get(on)
+    if (held === undefined) throw new PalimpsestError('CLOSED', 'it is closed')
+    if (held.kind === 'nothing') throw held.error
+    return held
+  }
+
+  #drop(on: number): void {
+    const held = this.#held.get(on)
+    this.#held.delete(on)
+    if (held?.kind === 'snapshot') (held.object as t.Snapshot & { close(): void }).close()
+    if (held?.kind === 'items') held.object.return?.().catch(() => {})
+    if (held?.kind === 'watch') held.object.return()
+  }
+
+  #commit(parts: PlainTxn, options: t.WriteOptions | undefined): Promise<unknown> {
+    return this.#txn(parts).commit(options)
+  }
+
+  #txn({ compares, success, failure }: PlainTxn): t.Txn<t.ValueCodec, t.KeyCodec> {
+    const op = (step: Step): t.Op => (step.type === 'txn' ? (this.#txn(step.parts) as unknown as t.Op) : step)
+    const txn = this.#store.txn()
+    txn.if(...compares)
+    txn.then(...success.map(op))
+    return txn.else(...failure.map(op))
+  }
+
+  /** How far a compaction is, as soon as that is more than the page has seen. */
+  async #progress(seen: t.CompactionProgress): Promise<t.CompactionProgress> {
+    const job = this.#store.compaction
+    if (job === undefined || job.revision !== seen.revision) return { ...seen, finished: true }
+    let last = seen
+    for await (const progress of job.progress()) {
+      last = progress
+      if (!isSame(progress, seen)) break
+    }
+    return last
+  }
+}
+
+function isCallable(kind: 'store' | 'snapshot', method: string): boolean {
+  const table = TABLES[kind]
+  if (!Object.hasOwn(table, method)) return false
+  return table[method] !== 'own' || OWN.includes(method) || method === 'snapshot'
+}
+
+async function batch(items: AsyncIterator<unknown>, most: number): Promise<Batch> {
+  const taken: unknown[] = []
+  for (let size = 0; taken.length < most && size < BATCH_SIZE; ) {
+    const next = await items.next()
+    if (next.done === true) return { items: taken, done: true }
+    taken.push(next.value)
+    size += sizeOf(next.value)
+  }
+  return { items: taken, done: false }
+}
+
+/** How long the value of an entry is, as far as that is easily told. */
+function sizeOf(item: unknown): number {
+  const { value } = item as { value?: { length?: unknown } }
+  return typeof value?.length === 'number' ? value.length : 0
+}
+
+function isKnown(state: State, told: State | undefined): boolean {
+  if (told === undefined) return false
+  return (
+    state.revision === told.revision &&
+    state.durableRevision === told.durableRevision &&
+    state.compacted === told.compacted &&
+    state.compaction === told.compaction
+  )
+}

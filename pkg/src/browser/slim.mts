@@ -1,0 +1,58 @@
+/**
+ * The package for browsers without the engine, which the program brings: the file `palimpsest-kv/palimpsest.wasm`, in whatever way it is
+ * loaded best.
+ *
+ * @packageDocumentation
+ */
+import { PalimpsestError } from '../errors.js'
+import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
+import { openFrom, type Sources } from './open.js'
+import { PARTS } from './parts.js'
+
+/** Where the engine comes from: a compiled module, its bytes, or the answer to a request for them. */
+export type Wasm = WebAssembly.Module | ArrayBuffer | Uint8Array<ArrayBuffer> | Response
+
+let compiled: Promise<WebAssembly.Module> | undefined
+
+async function compile(wasm: Wasm | Promise<Wasm>): Promise<WebAssembly.Module> {
+  const given = await wasm
+  if (given instanceof WebAssembly.Module) return given
+  return given instanceof Response ? WebAssembly.compileStreaming(given) : WebAssembly.compile(given)
+}
+
+/**
+ * Hands the engine over. It must be called once, before the first store is opened.
+ *
+ * @example
+ * ```ts
+ * init(fetch(new URL('palimpsest-kv/palimpsest.wasm', import.meta.url)))
+ * const db = await open({ name: 'app', storage: 'auto' })
+ * ```
+ */
+export function init(wasm: Wasm | Promise<Wasm>): void {
+  compiled ??= compile(wasm)
+  // Whoever opens a store is told.
+  compiled.catch(() => {})
+}
+
+async function wasm(): Promise<WebAssembly.Module> {
+  if (compiled === undefined)
+    throw new PalimpsestError(
+      'UNSUPPORTED',
+      'the engine is missing: call init with palimpsest.wasm before open',
+    )
+  return compiled
+}
+
+const sources: Sources = { ...PARTS, wasm }
+
+/** Opens a store, or creates it, as the package's main entry does. */
+export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
+  options: OpenOptions<V, K>,
+): Promise<Store<V, K>> {
+  return (await openFrom(sources, options as OpenOptions<ValueCodec, KeyCodec>)) as unknown as Store<V, K>
+}
+
+export { type ErrorCode, type ErrorFields, PalimpsestError } from '../errors.js'
+export { compare, del, get, put } from '../ops.js'
+export type * from '../types.js'

@@ -1,0 +1,247 @@
+// What stores are to pages: who has them, what becomes of them when pages go, what is said where they can't be had.
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { launch } from './chromium.mjs'
+
+const ORIGIN = process.env.PALIMPSEST_ORIGIN
+const STORAGES = ['opfs', 'indexeddb']
+
+let browser
+before(async () => {
+  browser = await launch(['--host-resolver-rules=MAP insecure.test 127.0.0.1'])
+})
+after(() => browser.close())
+
+/** Pages of a site that has nothing yet. */
+async function site(t, { pages = 1, path = '/', origin = ORIGIN } = {}) {
+  const context = await browser.newContext()
+  t.after(() => context.close())
+  const opened = []
+  for (let count = 0; count < pages; count += 1) {
+    const page = await context.newPage()
+    await page.goto(`${origin}${path}`)
+    opened.push(page)
+  }
+  return { context, opened, page: opened[0] }
+}
+
+/** Opens a store in a page, as `globalThis.db`. Answers what it says of its storage, or its error. */
+function opened(page, options) {
+  return page.evaluate(async ({ makesWorker, ...options }) => {
+    const { open } = await import('/package.js')
+    const worker = makesWorker ? () => new Worker('/worker.js', { type: 'module' }) : undefined
+    const began = performance.now()
+    try {
+      globalThis.db = await open({ name: 'app', storage: 'opfs', worker, ...options })
+      return globalThis.db.storage
+    } catch ({ code, message, holder }) {
+      return { code, message, holder, ms: performance.now() - began }
+    }
+  }, options)
+}
+
+/** Does something in a page with its store. Answers its answer, or its error. */
+function having(page, work, argument) {
+  const source = `export default ${work}`
+  return page.evaluate(
+    async ({ source, argument }) => {
+      const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
+      const { default: work } = await import(url)
+      try {
+        return await work(globalThis.db, argument)
+      } catch ({ code, message, reason }) {
+        return { code, message, reason }
+      }
+    },
+    { source, argument },
+  )
+}
+
+for (const storage of STORAGES) {
+  test(`${storage}: a store is one page's until that closes it`, async t => {
+    const {
+      opened: [first, second],
+    } = await site(t, { pages: 2 })
+    assert.deepEqual(await opened(first, { storage }), { kind: storage, persistent: true, name: 'app' })
+    const refused = await opened(second, { storage })
+    assert.deepEqual([refused.code, refused.holder], ['LOCKED', 'another tab or worker of this site'])
+    assert.ok(refused.ms > 1500 && refused.ms < 10_000, `${refused.ms} ms`)
+    await having(first, db => db.put('a', '1'))
+    const waiting = opened(second, { storage })
+    await having(first, db => db.close())
+    assert.equal((await waiting).kind, storage, 'who waits for it gets it')
+    assert.equal(await having(second, db => db.get('a')), '1')
+  })
+
+  test(`${storage}: a page that is loaded again, or left, lets go of its store`, async t => {
+    const { page, context } = await site(t)
+    assert.equal((await opened(page, { storage })).kind, storage)
+    await having(page, db => db.put('a', '1'))
+    await page.reload()
+    assert.equal((await opened(page, { storage })).kind, storage)
+    await page.goto(`${ORIGIN}/elsewhere`)
+    const other = await context.newPage()
+    await other.goto(ORIGIN)
+    assert.equal((await opened(other, { storage })).kind, storage)
+    assert.equal(await having(other, db => db.get('a')), '1')
+  })
+
+  test(`${storage}: where there is no more room, writes are refused with the reason, and reading goes on`, async t => {
+    const { page, context } = await site(t)
+    const session = await context.newCDPSession(page)
+    const allow = quotaSize => session.send('Storage.overrideQuotaForOrigin', { origin: ORIGIN, quotaSize })
+    await allow(3_000_000)
+    await opened(page, { storage })
+    const failed = await having(page, async db => {
+      for (let i = 0; ; i += 1) {
+        globalThis.acknowledged = i
+        await db.put(`k${i}`, 'v'.repeat(50_000))
+      }
+    })
+    assert.equal(failed.code, 'STORAGE', failed.message)
+    assert.match(failed.reason, /quota is exceeded/)
+    const count = await page.evaluate(() => globalThis.acknowledged)
+    assert.ok(count > 5, `${count} writes fit`)
+    const refused = await having(page, db => db.put('a', '1'))
+    assert.ok(['WRITES_REFUSED', 'STORAGE'].includes(refused.code), refused.code)
+    assert.equal((await having(page, db => db.get('k0'))).length, 50_000)
+    await having(page, db => db.close())
+    await allow(100_000_000)
+    await page.reload()
+    await opened(page, { storage })
+    assert.ok((await having(page, db => db.count())) >= count, 'what was acknowledged is there')
+    assert.deepEqual(await having(page, db => db.check().then(() => 'sound')), 'sound')
+  })
+
+  test(`${storage}: bytes that are no store are refused and left as they are`, async t => {
+    const { page } = await site(t)
+    await opened(page, { storage })
+    await having(page, db => db.close())
+    await page.evaluate(damage, storage)
+    const refused = await opened(page, { storage })
+    assert.ok(['NOT_A_STORE', 'CORRUPT'].includes(refused.code), JSON.stringify(refused))
+    assert.equal((await opened(page, { storage })).code, refused.code, 'and it is not locked')
+  })
+}
+
+/** Writes over the beginning of the store `app`. */
+async function damage(storage) {
+  const bytes = new Uint8Array(20_000).fill(7)
+  if (storage === 'opfs') {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('palimpsest-kv')
+    const file = await (await folder.getFileHandle('app.plm')).createWritable({ keepExistingData: true })
+    await file.write(bytes)
+    await file.close()
+    return
+  }
+  const done = request =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error)
+    })
+  const database = await done(indexedDB.open('palimpsest-kv/app'))
+  const change = { cut: 20_000, length: 20_000, parts: [{ at: 0, bytes }] }
+  await done(database.transaction(['log'], 'readwrite').objectStore('log').put(change, 1_000_000))
+  database.close()
+}
+
+test('auto takes the private file system, or where the store is already', async t => {
+  const { page } = await site(t)
+  assert.equal((await opened(page, { name: 'new', storage: 'auto' })).kind, 'opfs')
+  await having(page, db => db.close())
+  await opened(page, { name: 'old', storage: 'indexeddb' })
+  await having(page, db => db.put('a', '1').then(() => db.close()))
+  assert.equal((await opened(page, { name: 'old', storage: 'auto' })).kind, 'indexeddb')
+  assert.equal(await having(page, db => db.get('a')), '1')
+})
+
+test('a page that is not served securely is told what it lacks', async t => {
+  const origin = ORIGIN.replace('127.0.0.1', 'insecure.test')
+  const { page } = await site(t, { origin })
+  for (const storage of [...STORAGES, 'auto']) {
+    const { code, message } = await opened(page, { storage })
+    assert.equal(code, 'UNSUPPORTED', message)
+    assert.match(message, /secure/)
+  }
+  assert.equal((await opened(page, { storage: 'memory', name: undefined })).kind, 'memory')
+})
+
+test('where a policy forbids workers of blobs, one of the page’s own is used', async t => {
+  const { page } = await site(t, { path: '/csp' })
+  const refused = await opened(page, {})
+  assert.equal(refused.code, 'UNSUPPORTED')
+  assert.match(refused.message, /worker-src blob:/)
+  assert.equal((await opened(page, { makesWorker: true })).kind, 'opfs')
+  assert.deepEqual(await having(page, db => db.put('a', '1')), { revision: 2 })
+})
+
+test('a database that another page deletes is not written to any more', async t => {
+  const { page } = await site(t)
+  await opened(page, { storage: 'indexeddb' })
+  await having(page, db => db.put('a', '1'))
+  await page.evaluate(
+    () =>
+      new Promise((resolve, reject) => {
+        const request = indexedDB.deleteDatabase('palimpsest-kv/app')
+        request.onsuccess = () => resolve()
+        request.onerror = () => reject(request.error)
+      }),
+  )
+  const { code, message } = await having(page, db => db.put('a', '2'))
+  assert.equal(code, 'STORAGE', message)
+  assert.match(message, /deletes or changes the database/)
+  assert.equal(await having(page, db => db.get('a')), '2', 'what is in memory can still be read')
+})
+
+test('names and options of browsers are checked', async t => {
+  const { page } = await site(t)
+  for (const [options, code, says] of [
+    [{ name: '' }, 'INVALID_ARGUMENT', /name/],
+    [{ name: undefined }, 'INVALID_ARGUMENT', /name/],
+    [{ storage: 'memory' }, 'INVALID_ARGUMENT', /name is for the storages/],
+    [{ storage: { file: 'x' }, name: undefined }, 'UNSUPPORTED', /no files in a browser/],
+    [{ colour: 1 }, 'INVALID_ARGUMENT', /colour/],
+    [{ pageBytes: 5 }, 'INVALID_ARGUMENT', /pageBytes/],
+  ]) {
+    const refused = await opened(page, options)
+    assert.equal(refused.code, code, JSON.stringify(options))
+    assert.match(refused.message, says)
+  }
+  const strange = 'a/../b\\c:*?"<>|é\u{1f600}.'
+  assert.equal((await opened(page, { name: strange })).name, strange)
+})
+
+test('every method of a store in a thread is there from another thread', async t => {
+  const { page } = await site(t)
+  const names = () =>
+    page.evaluate(() => {
+      const all = new Set()
+      const add = object => {
+        for (let of = object; of !== Object.prototype; of = Object.getPrototypeOf(of))
+          for (const name of Object.getOwnPropertyNames(of)) all.add(name)
+      }
+      add(globalThis.db)
+      add(globalThis.db.snapshot())
+      return [...all].sort()
+    })
+  await opened(page, { storage: 'memory', name: undefined })
+  const here = await names()
+  await opened(page, {})
+  const elsewhere = await names()
+  // How the engine's side is made, which nobody else calls.
+  const inner = [
+    'instance',
+    'background',
+    'codecs',
+    'parts',
+    'reading',
+    'value',
+    'entry',
+    'cursor',
+    'guarded',
+  ]
+  assert.deepEqual(
+    here.filter(name => !elsewhere.includes(name) && !inner.includes(name)),
+    [],
+  )
+})

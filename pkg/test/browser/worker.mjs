@@ -1,0 +1,2 @@
+// The worker that a program makes for itself.
+import 'palimpsest-kv/worker'
