@@ -76,7 +76,8 @@ impl<S: Storage> Store<S> {
         });
         let watchers = self.watchers.holding().map(|(id, revision, bytes)| Holder::Watcher {
             id,
-            revision: Revision::new(revision),
+            // One that has got everything waits for nothing that is there.
+            revision: Revision::new(revision.min(self.revision)),
             bytes,
         });
         snapshots.chain(pins).chain(watchers).collect()
