@@ -98,7 +98,9 @@ impl<S: Storage> Store<S> {
             Place::Stays(Stay::Newest) => found.next.is_none(),
             Place::Stays(Stay::Until(next)) => Some(next) <= found.next,
             Place::Stays(Stay::Pinned { pin, next }) => {
-                Some(next) <= found.next && (position.main..next).contains(&pin) && is_pinned(pin)
+                // The index may have forgotten the next one already, which is to be removed and which no pin sees.
+                let is_seen = pin >= position.main && found.next.is_some_and(|found| pin < found.min(next));
+                is_seen && next <= compacted && is_pinned(pin)
             }
         }
     }
