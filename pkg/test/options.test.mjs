@@ -195,7 +195,8 @@ test('a quota refuses what grows, and space comes back', async t => {
     while (true) await db.put('k', value)
   })
   assert.equal(full.code, 'NO_SPACE')
-  assert.ok(full.used > 100_000 && full.used + full.needed >= full.quota, JSON.stringify(full))
+  // An eighth is not for puts.
+  assert.ok(full.used > 100_000 && full.used + full.needed >= (full.quota / 8) * 7, JSON.stringify(full))
   assert.equal(full.quota, 200_000)
   assert.ok(full.needed > 10_000)
   const status = await db.status()
