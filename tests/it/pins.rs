@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use palimpsest_kv::{
-    Budget, Durability, Error, Keys, Op, Options, Pin, Read, Revision, Store, WallTime, Watched,
+    Budget, Durability, Error, Keys, Next, Op, Options, Pin, Read, Revision, Store, WallTime, Watched,
 };
 use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::sim::{CALENDAR_START, SimClock, run_until_idle};
@@ -285,4 +285,34 @@ fn watchers_from_the_present_see_nothing_of_what_is_held() {
     let watcher = store.watch(Keys::all()).from(5).start().unwrap();
     let Watched::Batch(batch) = store.poll(&watcher).unwrap() else { panic!("there is something to tell") };
     assert_eq!(batch.events.len(), 1);
+}
+
+/// What the sweep after an unpin has taken in hand is work that is left, though nothing else is, and nothing waits for a checkpoint.
+#[test]
+fn a_sweep_in_small_steps_is_not_left_lying() {
+    let pause = Duration::from_millis(10);
+    let options = Options { compaction_batch_limit: 1, compaction_pause: pause, ..options() };
+    let mut store = Store::open(FaultyStorage::new(), options).unwrap();
+    let clock = SimClock::ticking(1);
+    (0..200).for_each(|number| drop(store.put(format!("key{number}"), "value").unwrap()));
+    store.pin("old", 0).unwrap();
+    store.delete(Keys::all()).unwrap();
+    store.put("other", "value").unwrap();
+    store.compact(store.revision()).unwrap();
+    rest(&mut store);
+    assert_eq!(store.status().unwrap().records, 401);
+    store.unpin("old").unwrap();
+    loop {
+        while store.run(&clock, Budget::micros(1)).unwrap().is_ready() {}
+        // In the pause after a chunk everything else is done, too; a host that is early asks again.
+        store.checkpoint().unwrap();
+        while store.run(&clock, Budget::micros(1)).unwrap().is_ready() {}
+        match store.run(&clock, Budget::micros(1)).unwrap() {
+            Next::Idle => break,
+            Next::At(time) => clock.advance_to(time),
+            Next::Now => {}
+        }
+    }
+    assert_eq!(store.status().unwrap().records, 1, "the store said that it had nothing to do");
+    store.check().unwrap();
 }
