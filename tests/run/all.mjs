@@ -64,7 +64,7 @@ function chosenSteps() {
     for (const { name, about } of STEPS) terminal.line(`${name.padEnd(WIDTHS.name)} ${about}`)
     return []
   }
-  if (values.only === undefined) return STEPS.filter(step => !step.apart)
+  if (values.only === undefined) return STEPS
   const names = values.only.split(',')
   const unknown = names.filter(name => !STEPS.some(step => step.name === name))
   if (unknown.length > 0) {

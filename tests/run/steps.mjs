@@ -34,7 +34,7 @@ const ATTWS = [
 /**
  * `counts` says that the output must tell of tests that ran: a run of no test is a failure. `shows` picks what of the
  * output is worth telling.
- * @type {{ name: string, about: string, needs: string[], commands: Command[], counts?: true, apart?: true, shows?: RegExp }[]}
+ * @type {{ name: string, about: string, needs: string[], commands: Command[], counts?: true, shows?: RegExp }[]}
  */
 export const STEPS = [
   {
@@ -159,8 +159,6 @@ export const STEPS = [
   },
   {
     name: 'browser',
-    // It takes as long as all else together may: `npm test -- --only browser`.
-    apart: true,
     about: 'the bindings and the packed npm package in Chromium',
     needs: ['rust', 'linker', WASM, 'wasm-bindgen', 'package', 'chromium'],
     commands: [

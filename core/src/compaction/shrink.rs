@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::parts::Parts;
 use crate::error::{PageKind, Result};
+use crate::limits::BACKGROUND_SYNC_PAGES;
 use crate::pager::{Page, PageId};
 use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, damaged};
 use crate::revision::Position;
@@ -79,7 +80,7 @@ impl Mover {
                 return Ok(Moved::NoRoom);
             }
             self.last = Some(leaf.first);
-            if deadline.has_passed() {
+            if deadline.has_passed() || parts.pager.unsynced_pages() >= BACKGROUND_SYNC_PAGES {
                 return Ok(Moved::More);
             }
         }

@@ -116,7 +116,8 @@ impl<S: Storage> Store<S> {
                 Err(Error::Corrupt { .. }) => step?,
                 other => self.noting_failure(other)?,
             };
-            if !next.is_ready() || deadline.has_passed() {
+            // A sync is not divisible, so it is what a call begins with, not what it ends with.
+            if !next.is_ready() || deadline.has_passed() || self.wants_sync() {
                 return Ok(next);
             }
         }
@@ -140,9 +141,7 @@ impl<S: Storage> Store<S> {
             self.begin_checkpoint(None)?;
             return Ok(Next::Now);
         }
-        if self.pager.unsynced_pages() >= BACKGROUND_SYNC_PAGES
-            && (self.background.job.is_some() || self.is_shrinking())
-        {
+        if self.wants_sync() {
             self.pager.sync()?;
             return Ok(Next::Now);
         }
@@ -152,6 +151,12 @@ impl<S: Storage> Store<S> {
             return Ok(flush.earlier(compaction));
         }
         Ok(flush.earlier(self.shrink_step(deadline)?))
+    }
+
+    /// Whether a compaction or a shrinking has written so much that the next sync would take long.
+    fn wants_sync(&self) -> bool {
+        self.pager.unsynced_pages() >= BACKGROUND_SYNC_PAGES
+            && (self.background.job.is_some() || self.is_shrinking())
     }
 
     fn flush_if_due(&mut self, now: Time) -> Result<Next> {
