@@ -353,7 +353,7 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   /** The store as it is now, or as it was at a revision. */
   snapshot(options?: SnapshotOptions): Snapshot<V, K>
   /**
-   * Copies the whole store as it is now, history and leases included, while everything goes on: `importStore` makes a store of the
+   * Copies the whole store as it is now, history, pins, times and leases included, while everything goes on: `importStore` makes a store of the
    * bytes. The same state gives the same bytes.
    *
    * @example

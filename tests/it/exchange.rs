@@ -18,7 +18,17 @@ const VACANT: [u8; 512] = [0; 512];
 /// A small store with some of everything, exported.
 fn small() -> Vec<u8> {
     let sample = sample::left();
-    exported(&Store::open(FaultyStorage::from_bytes(&sample.bytes), options()).unwrap()).unwrap()
+    let mut store = Store::open(FaultyStorage::from_bytes(&sample.bytes), options()).unwrap();
+    let clock = SimClock::ticking(1);
+    let oldest = store.compacted().unwrap_or(store.revision());
+    store.pin("oldest", oldest).unwrap();
+    store.pin_until("newest", 0, clock.calendar().after(Duration::from_hours(1))).unwrap();
+    for number in 0..3 {
+        store.note_time(&clock);
+        store.put("timed", format!("{number}")).unwrap();
+        clock.advance(10_000_000);
+    }
+    exported(&store).unwrap()
 }
 
 #[track_caller]

@@ -19,7 +19,7 @@ use crate::store::{Options, Store};
 /// empty again. A crash before [`Import::finish`] has returned leaves the whole store, or a storage that is none and that its owner has to make empty; so
 /// does dropping this without [`Import::cancel`]. Every byte is verified; so is, at each record, that it can follow those before it.
 ///
-/// Holds in memory a section, the longest value, and as much as the new store's index.
+/// Holds in memory a section, the longest value, the leases, pins and times, and as much as the new store's index.
 ///
 /// ```
 /// # use palimpsest_kv::{Error, Import, Options, Store, storage::MemoryStorage};

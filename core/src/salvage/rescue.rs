@@ -62,8 +62,8 @@ impl Salvaged {
 /// The new store has the page size of the old one, an identity of its own, and all records that could be read; nothing is made up
 /// for those that could not, so that an older value of a key may stand where the newest is lost: [`Salvaged::lost`] tells. It is
 /// compacted as the old one was, and what the compaction had not removed yet is removed by [`Store::run`](crate::Store::run). It has no
-/// pins, so that what only they held goes too, and no leases: keys that were attached to one stay until they are deleted, rather than being deleted by the time of a damaged store. If
-/// this fails, what is in `into` is no store.
+/// pins, so that what only they held goes too, no times of revisions, and no leases: keys that were attached to one stay until they are
+/// deleted, rather than being deleted by the time of a damaged store. If this fails, what is in `into` is no store.
 ///
 /// Costs reading everything, some of it twice, and memory for the keys.
 ///

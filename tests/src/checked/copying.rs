@@ -1,7 +1,7 @@
 //! A copy of the store: exported, imported, and compared with the same model.
 
 use palimpsest_kv::storage::MemoryStorage;
-use palimpsest_kv::{Options, Revision, Store, Time};
+use palimpsest_kv::{Options, Pin, Revision, Store, Time};
 
 use super::Checked;
 use super::compare::{Asked, Place, compare_range, everything};
@@ -26,9 +26,15 @@ impl<M: Medium> Checked<M> {
         assert_eq!(seen, (self.model.revision(), self.model.compacted(), least.records), "the copy");
         assert!(exported(&copy).expect("the copy can be exported") == bytes, "a copy of the copy differs");
         self.compare_copied_leases(&copy);
+        let listed = |pins: Vec<Pin>| {
+            pins.into_iter().map(|pin| (pin.name, pin.revision, pin.expires)).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(copy.pins()), listed(self.store().pins()), "the pins of the copy");
 
         let (newest, oldest) = (self.model.revision(), self.model.compacted().unwrap_or(0).max(1));
-        for revision in [oldest, newest, oldest + rng.below(newest + 1 - oldest)] {
+        let pins = self.model.pins().revisions();
+        let pinned = pins.iter().nth(rng.index(pins.len().max(1))).copied().unwrap_or(newest);
+        for revision in [oldest, newest, pinned, oldest + rng.below(newest + 1 - oldest)] {
             let query = everything(Some(revision), Form::Collected);
             let revision = self.model.readable(Some(revision));
             compare_range(

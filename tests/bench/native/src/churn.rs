@@ -1,13 +1,12 @@
 //! The scenario of a store that is written to for ever: so many revisions are kept, and neither file nor memory may grow.
 
-use std::cell::Cell;
 use std::fs;
 use std::time::Duration;
 
-use palimpsest_kv::{AutoCompaction, Clock, Next, Options, Revision, Store, SystemClock, Time, WallTime};
+use palimpsest_kv::{AutoCompaction, Next, Options, Revision, Store};
 use palimpsest_kv_bench_workload::{KEY_BYTES, Load, Outcome, VALUE_BYTES, tell, tell_rate, timed};
 
-use crate::host::BUDGET;
+use crate::host::{BUDGET, Leaping};
 use crate::medium::Medium;
 use crate::{PUTS_PER_TURN, relaxed};
 
@@ -17,22 +16,6 @@ const PARTS: usize = 10;
 const COUNTING: Duration = Duration::from_mins(5);
 /// Puts in that time.
 const PUTS_PER_COUNTING: usize = 10_000;
-
-/// The system's clock, with leaps.
-struct Leaping {
-    clock: SystemClock,
-    ahead: Cell<Duration>,
-}
-
-impl Clock for Leaping {
-    fn now(&self) -> Time {
-        self.clock.now().after(self.ahead.get())
-    }
-
-    fn wall(&self) -> Option<WallTime> {
-        Some(self.clock.wall()?.after(self.ahead.get()))
-    }
-}
 
 /// Puts every key once, and then all of the load's puts, with automatic compaction to `retained` revisions ago; tells how large the file was at
 /// most, against the bytes of keys and values that must be there, and how the memory went.
@@ -48,7 +31,7 @@ pub fn measure<M: Medium>(medium: &M, load: &Load, retained: u64) -> Outcome<()>
         ..relaxed()
     };
     let mut store = Store::open(medium.fresh()?, options)?;
-    let clock = Leaping { clock: SystemClock::new(), ahead: Cell::default() };
+    let clock = Leaping::default();
     for (key, value) in load.keys().iter().zip((0..).map(|put| load.value(put))) {
         store.put(key, value)?;
     }
@@ -58,7 +41,7 @@ pub fn measure<M: Medium>(medium: &M, load: &Load, retained: u64) -> Outcome<()>
         for (i, (key, value)) in load.puts().enumerate() {
             store.put(key, value)?;
             if i % PUTS_PER_COUNTING == 0 {
-                clock.ahead.set(clock.ahead.get() + COUNTING);
+                clock.leap(COUNTING);
             }
             if i % PUTS_PER_TURN == 0 {
                 let _next: Next = store.run(&clock, BUDGET)?;

@@ -1,15 +1,40 @@
 //! A host's event loop: it gives the store its turns when the store wants them, and times every one.
 
+use std::cell::Cell;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
 use palimpsest_kv::storage::Storage;
-use palimpsest_kv::{Budget, Clock, Next, Store, SystemClock};
+use palimpsest_kv::{Budget, Clock, Next, Store, SystemClock, Time, WallTime};
 use palimpsest_kv_bench_workload::{Outcome, Samples};
 
 /// The budget of one step.
 pub const BUDGET: Budget = Budget::millis(2);
+
+/// The system's clock, with leaps.
+#[derive(Debug, Default)]
+pub struct Leaping {
+    clock: SystemClock,
+    ahead: Cell<Duration>,
+}
+
+impl Leaping {
+    /// Lets so much time pass at once.
+    pub fn leap(&self, duration: Duration) {
+        self.ahead.set(self.ahead.get() + duration);
+    }
+}
+
+impl Clock for Leaping {
+    fn now(&self) -> Time {
+        self.clock.now().after(self.ahead.get())
+    }
+
+    fn wall(&self) -> Option<WallTime> {
+        Some(self.clock.wall()?.after(self.ahead.get()))
+    }
+}
 
 /// The loop's state between two turns.
 #[derive(Debug)]

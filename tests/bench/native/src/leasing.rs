@@ -1,31 +1,14 @@
 //! The scenario of leases that end all at once.
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use cpu_time::ThreadTime;
-use palimpsest_kv::{Clock, LeaseId, Next, Put, Store, SystemClock, Time, WallTime};
+use palimpsest_kv::{LeaseId, Next, Put, Store};
 use palimpsest_kv_bench_workload::{Outcome, Samples, millis, tell};
 
-use crate::host::BUDGET;
+use crate::host::{BUDGET, Leaping};
 use crate::medium::{InMemory, Medium};
 use crate::relaxed;
-
-/// The system's clock, with leaps.
-struct Leaping {
-    clock: SystemClock,
-    ahead: Cell<Duration>,
-}
-
-impl Clock for Leaping {
-    fn now(&self) -> Time {
-        self.clock.now().after(self.ahead.get())
-    }
-
-    fn wall(&self) -> Option<WallTime> {
-        Some(self.clock.wall()?.after(self.ahead.get()))
-    }
-}
 
 /// Grants so many leases, each with a key, lets them all end, and times the steps in which they do.
 ///
@@ -33,7 +16,7 @@ impl Clock for Leaping {
 /// Those of the store, and a key that is left.
 pub fn measure(leases: u64) -> Outcome<()> {
     let mut store = Store::open(InMemory.fresh()?, relaxed())?;
-    let clock = Leaping { clock: SystemClock::new(), ahead: Cell::default() };
+    let clock = Leaping::default();
     let start = Instant::now();
     for number in 1..=leases {
         let id = LeaseId::new(number).ok_or("a lease needs a number")?;
@@ -45,7 +28,7 @@ pub fn measure(leases: u64) -> Outcome<()> {
     }
     tell("lease_grant_and_put_per_s", leases as f64 / start.elapsed().as_secs_f64());
     while store.run(&clock, BUDGET)?.is_ready() {}
-    clock.ahead.set(Duration::from_secs(61 + start.elapsed().as_secs()));
+    clock.leap(Duration::from_secs(61 + start.elapsed().as_secs()));
     let (mut steps, mut on_cpu) = (Samples::default(), Samples::default());
     let start = Instant::now();
     while store.status()?.leases > 0 {
