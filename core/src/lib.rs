@@ -100,7 +100,7 @@ mod store;
 mod sync;
 mod watch;
 
-pub use compaction::{AutoCompaction, Thinning};
+pub use compaction::{AutoCompaction, RetentionRule, Thinning};
 pub use error::{Error, HoldBound, PageKind, Result};
 pub use keys::Keys;
 pub use lease::{LeaseId, LeaseStatus};

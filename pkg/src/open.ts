@@ -2,7 +2,7 @@ import type { Instance, RawModule } from './engine.js'
 import { Instance as EngineInstance } from './engine.js'
 import { invalid, type PalimpsestError, show } from './errors.js'
 import type { Host } from './host.js'
-import { checkOptions, checkPolicy, checkThinning, rules } from './options.js'
+import { checkOptions, checkPolicy, checkRetention, checkThinning, rules } from './options.js'
 import { EngineStore } from './store.js'
 import type * as t from './types.js'
 
@@ -15,6 +15,7 @@ const openRules = {
   compactionBatchLimit: rules.size,
   compactionPause: rules.duration,
   autoCompaction: rules.anything,
+  retention: rules.anything,
   thinning: rules.anything,
   quotaBytes: rules.number,
   maxKeyBytes: rules.size,
@@ -96,11 +97,13 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     onError,
     durability = 'strict',
     autoCompaction,
+    retention,
     thinning,
     ...others
   } = options
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
   const policy = checkPolicy(autoCompaction ?? 'off')
+  const retained = checkRetention(retention ?? [])
   const thinner = checkThinning(thinning ?? 'off')
   const storage = openStorage(where, environment)
   const { info, release, onExit } = storage
@@ -108,6 +111,7 @@ export async function openIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     const engine = new instance.raw.Engine(storage.object, {
       ...others,
       autoCompaction: policy,
+      retention: retained,
       thinning: thinner,
       // Which revisions watchers are told of. In memory, which no crash survives, there is nothing to wait for.
       durability: info.kind === 'memory' ? 'relaxed' : durability,

@@ -21,6 +21,7 @@ import {
   type Codecs,
   checkOptions,
   checkPolicy,
+  checkRetention,
   checkRevision,
   checkThinning,
   codecsOf,
@@ -251,6 +252,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   async setAutoCompaction(policy: t.AutoCompaction): Promise<void> {
     const checked = checkPolicy(policy)
     this.#changing(() => this.#engine.setAutoCompaction(checked))
+  }
+
+  async setRetention(retention: readonly t.RetentionRule[]): Promise<void> {
+    const checked = checkRetention(retention)
+    this.#changing(() => this.#engine.setRetention(checked))
   }
 
   async setThinning(thinning: t.Thinning): Promise<void> {

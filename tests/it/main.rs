@@ -33,6 +33,8 @@ mod openers;
 #[cfg(test)]
 mod pins;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod salvage;
 #[cfg(test)]
 mod semantics;

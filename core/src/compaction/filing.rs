@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::dead::{Dead, DeadList};
+use super::retention::{RuleId, Rules};
 use super::tombstones::{Stay, Tombstones};
 use crate::pin::pin_between;
 use crate::revision::Position;
@@ -23,6 +24,8 @@ use crate::sabotage::sabotaged;
 pub(crate) struct Filing {
     /// Those that wait for a compaction to their deaths.
     waiting: DeadList,
+    /// Those of keys that a rule of retention is about, by the rule.
+    ruled: Vec<Ruled>,
     /// Those that a compaction has left because this revision is pinned.
     pinned: BTreeMap<u64, DeadList>,
     /// Revisions that are no longer pinned: the next job looks at what they held. One that is running goes by the pins there were when it
@@ -31,6 +34,16 @@ pub(crate) struct Filing {
     /// What the running job looks at of those.
     released: VecDeque<DeadList>,
     tombstones: Tombstones,
+}
+
+/// The dead of a rule.
+#[derive(Debug, Default)]
+struct Ruled {
+    list: DeadList,
+    /// Only what died by this revision is old enough.
+    bound: u64,
+    /// Deaths are later than when the record was replaced, so that which pins see it is found out when its key is at hand.
+    counts_versions: bool,
 }
 
 /// Where a dead record is filed.
@@ -47,9 +60,35 @@ pub(crate) enum Place {
 }
 
 impl Filing {
-    /// Files a record that died at revision `death`. Some 100 ns.
-    pub(crate) fn push(&mut self, position: Position, death: u64) {
-        self.waiting.push(position, death);
+    /// Nothing is filed, and these rules are what keys have.
+    pub(crate) fn new(rules: &Rules) -> Self {
+        let of_rule = |place| Ruled {
+            list: DeadList::default(),
+            bound: if rules.time(Some(RuleId(place))).is_some() { 0 } else { u64::MAX },
+            counts_versions: rules.versions(Some(RuleId(place))) > 1,
+        };
+        Self { ruled: (0..rules.len()).map(of_rule).collect(), ..Self::default() }
+    }
+
+    /// Files a record that died at revision `death`, of a key that the rule is about. Some 100 ns.
+    pub(crate) fn push(&mut self, position: Position, death: u64, rule: Option<RuleId>) {
+        match rule.and_then(|RuleId(place)| self.ruled.get_mut(place)) {
+            Some(ruled) => ruled.list.push(position, death),
+            None => self.waiting.push(position, death),
+        }
+    }
+
+    /// What died by this revision is old enough for a rule. It is not asked to go back.
+    pub(crate) fn set_bound(&mut self, RuleId(place): RuleId, bound: u64) {
+        if let Some(ruled) = self.ruled.get_mut(place) {
+            ruled.bound = ruled.bound.max(bound);
+        }
+    }
+
+    /// Up to which revision a compaction to `revision` removes what has died of a key that the rule is about.
+    pub(crate) fn reach(&self, revision: u64, rule: Option<RuleId>) -> u64 {
+        let ruled = rule.and_then(|RuleId(place)| self.ruled.get(place));
+        ruled.map_or(revision, |ruled| ruled.bound.min(revision))
     }
 
     /// Files a tombstone that an older record of its key needs.
@@ -61,7 +100,8 @@ impl Filing {
     pub(crate) fn len(&self) -> usize {
         let pinned: usize = self.pinned.values().map(DeadList::len).sum();
         let released: usize = self.released.iter().map(DeadList::len).sum();
-        self.waiting.len() + pinned + released + self.tombstones.len()
+        let ruled: usize = self.ruled.iter().map(|ruled| ruled.list.len()).sum();
+        self.waiting.len() + ruled + pinned + released + self.tombstones.len()
     }
 
     /// How many are there because this revision is pinned.
@@ -71,7 +111,8 @@ impl Filing {
 
     /// Whether all wait for a compaction.
     pub(crate) fn is_plain(&self) -> bool {
-        self.pinned.is_empty()
+        self.ruled.is_empty()
+            && self.pinned.is_empty()
             && self.gone.is_empty()
             && self.released.is_empty()
             && self.tombstones.is_empty()
@@ -84,13 +125,15 @@ impl Filing {
 
     /// How many a compaction to `revision` will look at. Some 10 us for a million revisions.
     pub(crate) fn count_due(&self, revision: u64) -> usize {
-        self.waiting.count_dead_by(revision)
+        let ruled = self.ruled.iter().map(|ruled| ruled.list.count_dead_by(ruled.bound.min(revision)));
+        self.waiting.count_dead_by(revision) + ruled.sum::<usize>()
     }
 
     /// Whether there is any to be looked at, once compaction has reached `revision`.
     pub(crate) fn is_due(&self, revision: u64) -> bool {
         let is_left = !self.gone.is_empty() || !self.released.is_empty();
-        self.waiting.has_dead_by(revision) || is_left || self.tombstones.is_due(revision)
+        let is_ruled = self.ruled.iter().any(|ruled| ruled.list.has_dead_by(ruled.bound.min(revision)));
+        self.waiting.has_dead_by(revision) || is_ruled || is_left || self.tombstones.is_due(revision)
     }
 
     /// Takes some out that are to go, neighbours in the order of their positions, and files those among them that are pinned; `None` if no
@@ -99,8 +142,17 @@ impl Filing {
         if self.tombstones.is_due(revision) {
             return Some(self.tombstones.take_due(revision, pins));
         }
-        let mut taken = self.take_released().or_else(|| self.waiting.take_bucket(revision))?;
-        if !pins.is_empty() {
+        let mut must_ask = true;
+        let released = self.take_released().or_else(|| {
+            let mut ruled = self.ruled.iter_mut();
+            ruled.find_map(|ruled| {
+                must_ask = !ruled.counts_versions;
+                ruled.list.take_bucket(ruled.bound.min(revision))
+            })
+        });
+        let is_ruled = released.is_some();
+        let mut taken = released.or_else(|| self.waiting.take_bucket(revision))?;
+        if !pins.is_empty() && (must_ask || !is_ruled) {
             taken.retain(|dead| !self.push_if_pinned(*dead, pins));
         }
         Some(taken.into_iter().map(|dead| dead.position).collect())
@@ -163,11 +215,13 @@ impl Filing {
             let pin = *pin;
             list.iter().map(move |dead| (dead.position, Place::Pinned { pin, death: dead.death })).collect()
         };
+        let ruled = self.ruled.iter().flat_map(|ruled| ruled.list.iter());
+        let ruled = ruled.map(|dead| (dead.position, Place::Waiting(dead.death)));
         let pinned = self.pinned.iter().flat_map(move |filed| -> Vec<_> { of_pin(filed) });
         let released = self.released.iter().flat_map(DeadList::iter);
         let released = released.map(|dead| (dead.position, Place::Released(dead.death)));
         let tombstones = self.tombstones.iter().map(|(position, stay)| (position, Place::Stays(stay)));
-        waiting.chain(pinned).chain(released).chain(tombstones)
+        waiting.chain(ruled).chain(pinned).chain(released).chain(tombstones)
     }
 
     /// Whether a revision is pinned, or what it held was not looked at yet.
@@ -181,6 +235,7 @@ impl Filing {
     /// The first violation found, in words.
     pub(crate) fn check(&self, pins: &[u64]) -> Result<(), String> {
         self.waiting.check()?;
+        self.ruled.iter().try_for_each(|ruled| ruled.list.check())?;
         for (pin, list) in &self.pinned {
             list.check()?;
             let is_first = |dead: Dead| pin_between(pins, dead.position.main, dead.death) == Some(*pin);

@@ -42,6 +42,30 @@ impl Index {
         head.steps.iter().last()
     }
 
+    /// The puts right before the key's newest step and of the same generation, newest first, as many as `most`. Costs a search and the decoding of
+    /// so many positions.
+    pub(crate) fn puts_before_newest(&self, key: &[u8], most: usize) -> Vec<Position> {
+        let Some(body) = self.heads.get(key) else { return Vec::new() };
+        let head = head_of(body);
+        let mut steps: Vec<Step> = head.steps.iter().take(most + 1).collect();
+        let mut has_more = head.has_chunks;
+        while has_more && steps.len() <= most {
+            let Some(oldest) = steps.last() else { break };
+            let before = Position::new(oldest.position.main, oldest.position.sub.wrapping_sub(1));
+            let before = if oldest.position.sub == 0 {
+                Position::new(oldest.position.main.saturating_sub(1), u32::MAX)
+            } else {
+                before
+            };
+            match self.own_chunk_until(&Chunk::key(key, before)) {
+                Some(entry) => steps.extend(chunk_of(entry.body).steps.iter()),
+                None => has_more = false,
+            }
+        }
+        let puts = steps.iter().skip(1).take(most).map_while(|step| step.live());
+        puts.collect()
+    }
+
     /// What the key has before and after a position. Costs two searches, or four in a long history.
     pub(crate) fn neighbours(&self, key: &[u8], position: Position) -> Neighbours {
         let mut around = Neighbours::default();

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::leases::Ended;
 use super::open::RootState;
+use super::retention::Retaining;
 use super::shrink::Shrink;
 use super::status::StepTimes;
 use super::thinning::Thinner;
@@ -43,6 +44,7 @@ pub(super) struct Background {
     pub(super) shrink: Shrink,
     pub(super) auto: Auto,
     pub(super) thinner: Thinner,
+    pub(super) retaining: Retaining,
     /// A compaction met damage: it is not tried again until the store is opened anew.
     stalled: Option<Error>,
     pub(super) steps: StepTimes,
@@ -104,6 +106,8 @@ impl<S: Storage> Store<S> {
             || self.wants_shrink()
             || !self.background.auto.is_off()
             || self.options.thinning.is_some()
+            || self.has_next_rules()
+            || self.rules.times().next().is_some()
     }
 
     fn run_until<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
@@ -125,6 +129,7 @@ impl<S: Storage> Store<S> {
         let leases = self.lease_step(now)?;
         let progress = self.watchers.look(now).map_or(Next::Idle, Next::At);
         let pins = self.pin_step(deadline)?.earlier(self.thinning_step(deadline)?);
+        let pins = pins.earlier(self.retention_step(deadline));
         let times = leases.earlier(progress).earlier(pins).earlier(self.compact_if_due(now)?);
         let flush = self.flush_if_due(now)?.earlier(times);
         if self.background.checkpoint.is_some() {
@@ -320,6 +325,7 @@ impl<S: Storage> Store<S> {
         }
         let now = deadline.now();
         if self.background.job.is_none() {
+            self.take_up_rules();
             self.background.job = self.next_job();
         }
         let Some(mut job) = self.background.job.take() else { return Ok(Next::Idle) };
@@ -336,6 +342,7 @@ impl<S: Storage> Store<S> {
             records: &mut self.records,
             index: &mut self.index,
             filing: &mut self.filing,
+            rules: &self.rules,
             held: self.watchers.held_revision(),
         };
         let chunk = job.chunk(&mut parts, &limits);

@@ -22,6 +22,7 @@ mod read;
 mod reader;
 mod rebuild;
 mod refile;
+mod retention;
 mod shrink;
 mod snapshot;
 mod status;
@@ -56,7 +57,7 @@ pub(crate) use rebuild::{Change, Rebuild};
 
 use background::Background;
 
-use crate::compaction::Filing;
+use crate::compaction::{Filing, Rules};
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::keys::Keys;
@@ -104,6 +105,7 @@ pub struct Store<S: Storage> {
     records: Records,
     index: Index,
     filing: Filing,
+    rules: Rules,
     /// The newest revision.
     revision: u64,
     /// Everything up to this revision is durable.
@@ -234,6 +236,7 @@ impl<S: Storage> Store<S> {
             is_shrinking: self.is_shrinking(),
             leases: self.leases.len() as u64,
             pins: self.pins.len() as u64,
+            retention_rules: self.rules.len() as u64,
             is_compacting: self.is_compacting(),
             watchers: self.watchers.len() as u64,
             free_pages,

@@ -12,7 +12,7 @@ use super::background::Background;
 use super::kept::{Kept, restore};
 use super::refile::file_all;
 use super::{Options, Store};
-use crate::compaction::Filing;
+use crate::compaction::{Filing, Rules};
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
 use crate::lease::{LeaseId, Leases};
@@ -290,11 +290,11 @@ impl<S: Storage> Opening<S> {
             let what = format!("revision {pinned} is pinned at revision {revision}");
             return Err(Error::corrupt(0, PageKind::Meta, what));
         }
-        let filing = match self.scheduled {
-            Some(compacted) if self.pins.len() > 0 => {
-                file_all(&loaded.index, (compacted, self.pins.revisions()))
-            }
-            Some(_) | None => loaded.filing,
+        let rules = Rules::new(&options.retention);
+        let filing = if self.pins.len() > 0 || rules.len() > 0 {
+            file_all(&loaded.index, &rules, (self.scheduled.unwrap_or(0), self.pins.revisions()))
+        } else {
+            loaded.filing
         };
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         Ok(Store {
@@ -302,6 +302,7 @@ impl<S: Storage> Opening<S> {
             records: self.records,
             index: loaded.index,
             filing,
+            rules,
             revision,
             durable_revision: revision,
             compacted: self.scheduled,
@@ -377,10 +378,10 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reac
         })?;
         let replaced = pushed.map_err(|what| Error::corrupt(page, PageKind::Leaf, what))?;
         if let Some(replaced) = replaced {
-            loaded.filing.push(replaced, record.position.main);
+            loaded.filing.push(replaced, record.position.main, None);
         }
         if record.body.generation(record.position.main).is_none() {
-            loaded.filing.push(record.position, record.position.main + 1);
+            loaded.filing.push(record.position, record.position.main + 1, None);
         }
         Ok(())
     })?;

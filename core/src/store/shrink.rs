@@ -165,6 +165,7 @@ impl<S: Storage> Store<S> {
             records: &mut self.records,
             index: &mut self.index,
             filing: &mut self.filing,
+            rules: &self.rules,
             held: self.watchers.held_revision(),
         };
         let moved = mover.chunk(&mut parts, deadline)?;

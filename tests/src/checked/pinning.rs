@@ -1,10 +1,10 @@
 //! Pins: set and removed in both, and ended as the calendar goes on.
 
-use palimpsest_kv::{Next, Result, Revision, Store, WallTime};
+use palimpsest_kv::{Next, Result, RetentionRule, Revision, Store, WallTime};
 
 use super::Checked;
 use super::compare::agree;
-use crate::action::Action;
+use crate::action::{Action, Kept};
 use crate::medium::Medium;
 use crate::model::PinMap;
 use palimpsest_kv::storage::Storage;
@@ -65,6 +65,20 @@ impl<M: Medium> Checked<M> {
                 assert!(!is_over, "the pin {name:?} that was over has not ended");
             }
         }
+    }
+
+    /// Once everything is removed that can be, it is known what there is for the new rules. While a watcher holds some of it, it is not.
+    pub(super) fn set_retention(&mut self, rules: &[Kept]) {
+        self.run_until_idle();
+        if self.has_held {
+            return;
+        }
+        let of = |(prefix, versions): &Kept| RetentionRule::of(prefix).newest(*versions);
+        self.options.retention = rules.iter().map(of).collect();
+        let retention = self.options.retention.clone();
+        self.store().set_retention(retention).expect("these are rules");
+        self.model.set_retention(rules.to_vec());
+        self.has_held = true;
     }
 
     pub(super) fn compare_pins(&mut self) {

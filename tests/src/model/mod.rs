@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use palimpsest_kv::{Error, Keys, Revision};
 
-use crate::action::{Deleting, Found, Putting, Step, Transaction};
+use crate::action::{Deleting, Found, Kept, Putting, Step, Transaction};
 
 mod hash;
 mod history;
@@ -37,6 +37,8 @@ pub struct Version {
     pub sub: u64,
     /// What was left.
     pub record: Option<Record>,
+    /// It was removed before the rules of retention changed, so that no rule brings it back.
+    pub is_gone: bool,
 }
 
 /// A value with its numbers.
@@ -153,6 +155,7 @@ pub struct Model {
     space: Option<Space>,
     leases: Leases,
     pins: Pins,
+    retention: Vec<Kept>,
 }
 
 /// What a compaction to `compacted` keeps: everything newer, and the newest version not newer, unless that is a tombstone older than
@@ -187,6 +190,7 @@ impl Model {
             space: None,
             leases: Leases::default(),
             pins: Pins::default(),
+            retention: Vec::new(),
         }
     }
 
@@ -332,7 +336,12 @@ impl Model {
     fn change(&mut self, key: &[u8], sub: &mut u64, record: Option<Record>) {
         let main = self.revision + 1;
         self.changes.push(Change { main, sub: *sub, key: key.to_vec() });
-        self.histories.entry(key.to_vec()).or_default().push(Version { main, sub: *sub, record });
+        self.histories.entry(key.to_vec()).or_default().push(Version {
+            main,
+            sub: *sub,
+            record,
+            is_gone: false,
+        });
         *sub += 1;
     }
 
