@@ -1,4 +1,4 @@
-import { encodeKey } from './codec.js'
+import { checkBound, encodeKey } from './codec.js'
 import { invalid, show } from './errors.js'
 import type { AbortSignalLike, AutoCompaction, KeyCodec, Thinning, ValueCodec } from './types.js'
 
@@ -200,8 +200,7 @@ export function checkRetention(retention: unknown): object[] {
     if (rule === null || typeof rule !== 'object')
       throw invalid(`a rule of retention must be { prefix, ... }, not ${show(rule)}`, { option: 'retention' })
     checkOptions(rule, ruleRules)
-    const prefix = rule.prefix === '' || rule.prefix?.length === 0 ? new Uint8Array() : encodeKey(rule.prefix)
-    return { ...rule, prefix }
+    return { ...rule, prefix: encodeKey(checkBound(rule.prefix)) }
   })
 }
 

@@ -101,8 +101,10 @@ impl<S: Storage> Store<S> {
             Place::Stays(_) if found.change == Change::Put || !found.has_older => false,
             Place::Stays(Stay::Newest) => found.counts_versions || found.next.is_none(),
             Place::Stays(Stay::Until(next)) => Some(next) <= found.next,
+            // The index may have forgotten the next one already, which is to be removed and which no pin sees.
             Place::Stays(Stay::Pinned { pin, next }) => {
-                Some(next) <= found.next && (position.main..next).contains(&pin) && is_pinned(pin)
+                let is_seen = pin >= position.main && found.next.is_some_and(|found| pin < found.min(next));
+                is_seen && next <= compacted && is_pinned(pin)
             }
         }
     }

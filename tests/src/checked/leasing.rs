@@ -136,7 +136,7 @@ impl<M: Medium> Checked<M> {
     fn run_once(&mut self, budget: Budget) -> palimpsest_kv::Result<Next> {
         // The third look is the first that leases are compared with.
         let (start, looked) = (self.clock.peek(), self.clock.after_looks(2));
-        let calendar = self.clock.calendar();
+        let (calendar, revision) = (self.clock.calendar(), self.model.revision());
         let store = self.store.as_mut().expect("the store is open");
         let next = store.run(&self.clock, budget);
         if !self.model.leases().all().is_empty() {
@@ -144,7 +144,7 @@ impl<M: Medium> Checked<M> {
             self.end_leases((start, looked), next.as_ref().ok());
         }
         if !self.model.pins().all().is_empty() {
-            self.end_pins(calendar, next.as_ref().ok());
+            self.end_pins((calendar, revision), next.as_ref().ok());
         }
         next
     }

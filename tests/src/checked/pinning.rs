@@ -52,14 +52,17 @@ impl<M: Medium> Checked<M> {
     }
 
     /// Pins whose time was over have ended, and no other; if the store was not stopped before, all of them.
-    pub(super) fn end_pins(&mut self, start: WallTime, next: Option<&Next>) {
+    pub(super) fn end_pins(&mut self, (start, first): (WallTime, u64), next: Option<&Next>) {
         let now = self.clock.calendar().as_millis();
         let left = pins_of(self.store());
-        let revision = self.model.revision();
-        for (name, (_, expires)) in self.model.pins().all().clone() {
+        let revisions = (first, self.model.revision());
+        let mut pins: Vec<_> = self.model.pins().all().clone().into_iter().collect();
+        // They end in the order of their times, and leases end between them.
+        pins.sort_by_key(|(_, (_, expires))| *expires);
+        for (name, (_, expires)) in pins {
             if !left.contains_key(&name) {
                 assert!(expires.is_some_and(|end| end <= now), "the pin {name:?} had ended at {now}");
-                self.model.pins_mut().remove(&name, revision);
+                self.model.pins_mut().remove(&name, revisions);
             } else if matches!(next, Some(Next::At(_) | Next::Idle)) {
                 let is_over = expires.is_some_and(|end| end <= start.as_millis());
                 assert!(!is_over, "the pin {name:?} that was over has not ended");
