@@ -97,8 +97,7 @@ impl<S: Storage> Store<S> {
             || self.leases.next().is_some()
             || self.watchers.has_times()
             || self.pins.next().is_some()
-            || !self.queue.is_empty()
-            || self.wants_sweep()
+            || self.is_compacting()
             || self.background.checkpoint.is_some()
             || self.pager.pending_pages() > 0
             || self.wants_checkpoint()
