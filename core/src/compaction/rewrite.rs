@@ -7,6 +7,8 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use hashbrown::HashMap;
+
 use super::dead::Dead;
 use super::parts::Parts;
 use super::tombstones::Stay;
@@ -42,6 +44,35 @@ enum Why {
     Pinned(u64),
 }
 
+/// Keys at most whose positions are known to be dropped.
+const MOST_DROPPED: usize = 4096;
+
+/// Up to which positions nothing of some keys is left to be dropped from the index, so that it need not be asked for each record.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    /// By a compaction to this revision.
+    revision: u64,
+    until: HashMap<Vec<u8>, Position>,
+}
+
+impl Dropped {
+    /// The same for a compaction to another revision, of which nothing is known.
+    fn of(self, revision: u64) -> Self {
+        if self.revision == revision { self } else { Self { revision, until: HashMap::new() } }
+    }
+
+    fn has(&self, key: &[u8], position: Position) -> bool {
+        self.until.get(key).is_some_and(|until| position <= *until)
+    }
+
+    fn note(&mut self, key: &[u8], until: Position) {
+        if self.until.len() >= MOST_DROPPED {
+            self.until.clear();
+        }
+        self.until.insert(key.to_vec(), until);
+    }
+}
+
 /// A part of a compaction's chunk: leaves that will go, and leaves that will stand in their place.
 ///
 /// Invariants: the leaves of `old` are in the tree and in order; every record of them that is not removed is in `new` or `out`.
@@ -59,12 +90,12 @@ pub(super) struct Rewrite {
     stays: Vec<(Position, Why)>,
     /// Tombstones before which there is nothing any more.
     firsts: Vec<Position>,
-    /// A key of which nothing is left to be dropped from the index up to a position.
-    dropped: Option<(Vec<u8>, Position)>,
+    dropped: Dropped,
 }
 
 impl Rewrite {
-    pub(super) fn new(rule: Rule, page_bytes: usize) -> Self {
+    pub(super) fn new(rule: Rule, page_bytes: usize, dropped: Dropped) -> Self {
+        let dropped = dropped.of(rule.revision);
         Self {
             rule,
             old: Vec::new(),
@@ -75,8 +106,13 @@ impl Rewrite {
             removed: 0,
             stays: Vec::new(),
             firsts: Vec::new(),
-            dropped: None,
+            dropped,
         }
+    }
+
+    /// What it knows of keys, for the next part.
+    pub(super) fn take_dropped(&mut self) -> Dropped {
+        core::mem::take(&mut self.dropped)
     }
 
     pub(super) fn removed(&self) -> usize {
@@ -220,11 +256,13 @@ impl Rewrite {
                 index.compact_key(key, rule.revision);
             } else if is_tombstone || rules.versions(rules.of(key)) > 1 {
                 index.forget(key, record.position);
-            } else if !dropped.as_ref().is_some_and(|(of, until)| of == key && record.position <= *until) {
+            } else if !dropped.has(key, record.position) {
                 let keeps = |first, end| pin_between(&rule.pins, first, end).is_some();
                 let reach = filing.reach(rule.revision, rules.of(key));
                 let until = index.drop_from((key, record.position), reach, &keeps);
-                *dropped = Some((key.to_vec(), until));
+                if reach == rule.revision {
+                    dropped.note(key, until);
+                }
             }
             if has_tombstones { index.first(key) } else { None }
         })?;

@@ -119,12 +119,20 @@ impl Index {
     /// Drops steps from the chunk on that has the position. Answers whether the head is next.
     fn sift_chunks(&mut self, key: &[u8], oldest_of_head: u64, sifting: &mut Sifting<'_>) -> bool {
         let (start, at) = (Chunk::key(key, Position::new(0, 0)), Chunk::key(key, sifting.position));
-        let Some(own) = self.own_chunk_until(&at) else { return false };
-        if !chunk_of(own.body).steps.iter().any(|step| step.position == sifting.position) {
+        let is_own = |entry: &Entry<'_>| Chunk::same_owner(entry.key, &start);
+        let found = self.own_chunk_until(&at).map(|entry| (entry.key, chunk_of(entry.body).steps));
+        if found.is_none_or(|(_, steps)| steps.newest.position < sifting.position) {
+            // It is gone already, and so is all up to what follows.
+            let following = self.chunks.range((Bound::Excluded(&at), Bound::Unbounded)).next().filter(is_own);
+            let next = following.map_or(oldest_of_head, |entry| chunk_of(entry.body).oldest().main);
+            sifting.done = sifting.done.max(Position::new(next.saturating_sub(1), u32::MAX));
             return false;
         }
-        let from = self.chunks.range((Bound::Included(own.key), Bound::Unbounded));
-        let is_own = |entry: &Entry<'_>| Chunk::same_owner(entry.key, &start);
+        let Some((name, steps)) = found else { return false };
+        if !steps.iter().any(|step| step.position == sifting.position) {
+            return false;
+        }
+        let from = self.chunks.range((Bound::Included(name), Bound::Unbounded));
         // One more, to know what follows the last.
         let near = from.take_while(is_own).take(CHUNKS_AT_ONCE + 1);
         let near: Vec<(Vec<u8>, Vec<u8>)> =
