@@ -47,29 +47,30 @@ enum Why {
 /// Keys at most whose positions are known to be dropped.
 const MOST_DROPPED: usize = 4096;
 
-/// Up to which positions nothing of some keys is left to be dropped from the index, so that it need not be asked for each record.
+/// Between which positions nothing of some keys is left to be dropped from the index, so that it need not be asked for each record. What a pin has
+/// held comes before what waits for a compaction, so that older positions may come after newer ones.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {
     /// By a compaction to this revision.
     revision: u64,
-    until: HashMap<Vec<u8>, Position>,
+    between: HashMap<Vec<u8>, (Position, Position)>,
 }
 
 impl Dropped {
     /// The same for a compaction to another revision, of which nothing is known.
     fn of(self, revision: u64) -> Self {
-        if self.revision == revision { self } else { Self { revision, until: HashMap::new() } }
+        if self.revision == revision { self } else { Self { revision, between: HashMap::new() } }
     }
 
     fn has(&self, key: &[u8], position: Position) -> bool {
-        self.until.get(key).is_some_and(|until| position <= *until)
+        self.between.get(key).is_some_and(|(from, until)| (*from..=*until).contains(&position))
     }
 
-    fn note(&mut self, key: &[u8], until: Position) {
-        if self.until.len() >= MOST_DROPPED {
-            self.until.clear();
+    fn note(&mut self, key: &[u8], between: (Position, Position)) {
+        if self.between.len() >= MOST_DROPPED {
+            self.between.clear();
         }
-        self.until.insert(key.to_vec(), until);
+        self.between.insert(key.to_vec(), between);
     }
 }
 
@@ -261,7 +262,7 @@ impl Rewrite {
                 let reach = filing.reach(rule.revision, rules.of(key));
                 let until = index.drop_from((key, record.position), reach, &keeps);
                 if reach == rule.revision {
-                    dropped.note(key, until);
+                    dropped.note(key, (record.position, until));
                 }
             }
             if has_tombstones { index.first(key) } else { None }
