@@ -127,7 +127,16 @@ async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
   make: Make,
 ): Promise<EngineStore<V, K>> {
   const instance = await load(environment)
-  const { keys, values, onError, durability = 'strict', autoCompaction, retention, thinning, ...rest } = options
+  const {
+    keys,
+    values,
+    onError,
+    durability = 'strict',
+    autoCompaction,
+    retention,
+    thinning,
+    ...rest
+  } = options
   const { storage: where, name, worker: _inPlace, ...others } = rest
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
   const policy = checkPolicy(autoCompaction ?? 'off')
