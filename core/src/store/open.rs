@@ -94,6 +94,8 @@ struct Opening<S> {
     finished: Option<u64>,
     leases: Leases,
     times: Times,
+    /// How far back they are needed for rules of retention, whatever is compacted.
+    memory: Duration,
     pins: Pins,
     /// Where that is what the checkpoint remembers besides the records.
     system: Option<Chain>,
@@ -113,6 +115,7 @@ impl<S: Storage> Store<S> {
         let new = NewStore { store_id, page_bytes: options.page_bytes };
         let (pager, root) = Pager::open(storage, new, options.cache_bytes)?;
         let mut opening = Opening::from_checkpoint(pager, root.as_deref())?;
+        opening.memory = Rules::new(&options.retention, &opening.times).longest();
         // Before the log is followed, since that lets go of pages; and again when it has been, with what it has added.
         opening.check_pages()?;
         opening.follow_log()?;
@@ -150,7 +153,8 @@ impl<S: Storage> Opening<S> {
         let RootState { revision, scheduled, finished, kept: system, .. } = root;
         let kept = Kept::load(&pager, system.as_ref())?;
         let (leases, pins, times) = kept::restore(kept, system.as_ref())?;
-        Ok(Self { pager, records, revision, scheduled, finished, leases, pins, times, system })
+        let memory = Duration::ZERO;
+        Ok(Self { pager, records, revision, scheduled, finished, leases, pins, times, memory, system })
     }
 
     /// Takes up the commits after the checkpoint, as far as they are whole.
@@ -225,6 +229,7 @@ impl<S: Storage> Opening<S> {
             SystemRecord::CompactionScheduled(revision) => {
                 if !sabotaged!(ScheduledForgotten) {
                     self.scheduled = self.scheduled.max(Some(revision));
+                    self.times.compact(revision, self.memory);
                 }
             }
             SystemRecord::LeaseGranted { id, seconds } => {
@@ -313,7 +318,6 @@ impl<S: Storage> Opening<S> {
         self.check_lists(revision)?;
         self.attach(&loaded.attached)?;
         let rules = Rules::new(&options.retention, &self.times);
-        self.times.compact(self.scheduled.unwrap_or(0), rules.longest());
         let filing = if self.pins.len() > 0 || !rules.is_empty() {
             file_all(&loaded.index, rules, (self.scheduled.unwrap_or(0), self.pins.revisions()))
         } else {
