@@ -44,6 +44,9 @@ enum Why {
     Pinned(u64),
 }
 
+/// Keys that the index is told of at once, so that the processor fetches what it knows of them side by side.
+const KEYS_AT_ONCE: usize = 64;
+
 /// Keys at most whose positions are known to be dropped.
 const MOST_DROPPED: usize = 4096;
 
@@ -92,6 +95,8 @@ pub(super) struct Rewrite {
     /// Tombstones before which there is nothing any more.
     firsts: Vec<Position>,
     dropped: Dropped,
+    /// Keys of removed records that the index is still to drop them of, where nothing is held.
+    keys: Vec<Vec<u8>>,
 }
 
 impl Rewrite {
@@ -108,6 +113,7 @@ impl Rewrite {
             stays: Vec::new(),
             firsts: Vec::new(),
             dropped,
+            keys: Vec::new(),
         }
     }
 
@@ -163,6 +169,9 @@ impl Rewrite {
             return Err(missing(position, leaf.place.page));
         }
         self.old.push(leaf);
+        if self.keys.len() >= KEYS_AT_ONCE {
+            self.drop_from_index(parts);
+        }
         Ok(())
     }
 
@@ -251,10 +260,13 @@ impl Rewrite {
         let (index, rule, dropped) = (&mut *parts.index, &self.rule, &mut self.dropped);
         let rules = parts.filing.rules();
         let has_tombstones = parts.filing.has_tombstones() || !self.stays.is_empty();
+        let keys = &mut self.keys;
         let first = with_key(pages, &record.body, |key| {
             // What else is to go of the key goes with the first of it, which is much quicker for a long history.
             if rule.is_plain {
-                index.compact_key(key, rule.revision);
+                if keys.last().is_none_or(|last| last != key) {
+                    keys.push(key.to_vec());
+                }
             } else if is_tombstone || rules.versions(rules.of(key)) > 1 {
                 index.forget(key, record.position);
             } else if !dropped.has(key, record.position) {
@@ -299,7 +311,17 @@ impl Rewrite {
     /// # Errors
     /// Those of reading and writing pages.
     pub(super) fn finish<S: Storage>(&mut self, parts: &mut Parts<'_, S>) -> Result<()> {
+        self.drop_from_index(parts);
         self.end_run(parts)
+    }
+
+    /// Drops from the index what is to go of the keys of removed records.
+    fn drop_from_index<S: Storage>(&mut self, parts: &mut Parts<'_, S>) {
+        let mut keys = core::mem::take(&mut self.keys);
+        keys.sort_unstable();
+        keys.dedup();
+        parts.index.fetch(&keys);
+        keys.iter().for_each(|key| parts.index.compact_key(key, self.rule.revision));
     }
 
     /// Puts the new leaves in the place of the old ones. Answers how many pages that frees, less those filled anew.

@@ -71,6 +71,18 @@ export const rows = [
   { label: '  around 1,000 next to each other', metric: 'pins_together_times', unit: 'x', better: 'less' },
   { label: '  around 1,000 of all over', metric: 'pins_spread_times', unit: 'x', better: 'less' },
   {
+    label: '10,000 dead in groups, largest store to smallest',
+    metric: 'dead_grouped_times_at_most',
+    unit: 'x',
+    better: 'less',
+  },
+  {
+    label: '  only to look their keys up, one by one',
+    metric: 'dead_looked_up_times_at_most',
+    unit: 'x',
+    better: 'less',
+  },
+  {
     label: 'put with 1,000 watchers, one matches',
     metric: 'put_with_1000_watchers_times',
     unit: 'x',
