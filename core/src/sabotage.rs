@@ -110,6 +110,8 @@ mod switch {
         UnpinnedForgotten,
         /// A tombstone is removed though a pin holds an older record of its key.
         TombstoneBeforeElder,
+        /// A rule of retention keeps a version less than it says.
+        OneVersionLess,
         /// Checkpoints do not remember the pins.
         PinsNotCheckpointed,
         /// Background work changes the hash of a history.

@@ -28,6 +28,7 @@ mod read;
 mod reader;
 mod rebuild;
 mod refile;
+mod retention;
 mod shrink;
 mod snapshot;
 mod status;
@@ -167,6 +168,7 @@ impl<S: Storage> Store<S> {
             compacted: self.compacted,
             times: &self.times,
             pinned: self.pins.revisions(),
+            rules: self.filing.rules(),
         }
     }
 
@@ -269,6 +271,7 @@ impl<S: Storage> Store<S> {
             is_shrinking: self.is_shrinking(),
             leases: self.leases.len() as u64,
             pins: self.pins.len() as u64,
+            retention_rules: self.filing.rules().len() as u64,
             is_compacting: self.is_compacting(),
             watchers: self.watchers.len() as u64,
             free_pages,

@@ -12,7 +12,7 @@ use super::background::Background;
 use super::kept::{self, Kept};
 use super::refile::file_all;
 use super::{Options, Store};
-use crate::compaction::Filing;
+use crate::compaction::{Filing, Rules};
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
 use crate::lease::{LeaseId, Leases};
@@ -225,7 +225,6 @@ impl<S: Storage> Opening<S> {
             SystemRecord::CompactionScheduled(revision) => {
                 if !sabotaged!(ScheduledForgotten) {
                     self.scheduled = self.scheduled.max(Some(revision));
-                    self.times.compact(revision);
                 }
             }
             SystemRecord::LeaseGranted { id, seconds } => {
@@ -313,11 +312,12 @@ impl<S: Storage> Opening<S> {
         }
         self.check_lists(revision)?;
         self.attach(&loaded.attached)?;
-        let filing = match self.scheduled {
-            Some(compacted) if self.pins.len() > 0 => {
-                file_all(&loaded.index, (compacted, self.pins.revisions()))
-            }
-            Some(_) | None => loaded.filing,
+        let rules = Rules::new(&options.retention, &self.times);
+        self.times.compact(self.scheduled.unwrap_or(0), rules.longest());
+        let filing = if self.pins.len() > 0 || !rules.is_empty() {
+            file_all(&loaded.index, rules, (self.scheduled.unwrap_or(0), self.pins.revisions()))
+        } else {
+            loaded.filing
         };
         let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         let mut store = Store {
@@ -403,10 +403,10 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reac
         })?;
         let replaced = pushed.map_err(|what| Error::corrupt(page, PageKind::Leaf, what))?;
         if let Some(replaced) = replaced {
-            loaded.filing.push(replaced, record.position.main);
+            loaded.filing.push(replaced, record.position.main, None);
         }
         if record.body.generation(record.position.main).is_none() {
-            loaded.filing.push(record.position, record.position.main + 1);
+            loaded.filing.push(record.position, record.position.main + 1, None);
         }
         Ok(())
     })?;

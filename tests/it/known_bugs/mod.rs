@@ -233,6 +233,12 @@ fn a_pin_holds_what_was_visible_and_nothing_else() {
     check_simulated(Sabotage::PinsNotCheckpointed);
 }
 
+/// A rule keeps as many versions as it says.
+#[test]
+fn a_rule_of_retention_keeps_what_it_says() {
+    check_simulated(Sabotage::OneVersionLess);
+}
+
 /// redb before 4.3.0: an iterator left out entries after an error.
 #[test]
 fn a_range_ends_with_its_first_error() {
