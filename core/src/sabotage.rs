@@ -40,6 +40,8 @@ mod switch {
         DurableTooEarly,
         /// A failed write or sync does not stop later writes.
         FailureForgotten,
+        /// A call to the storage that panicked does not stop later writes.
+        PanicForgotten,
         /// Freed pages are used again before a checkpoint has let go of them.
         PendingReusedEarly,
         /// Freed pages are used again while a snapshot reads them.

@@ -150,6 +150,11 @@ impl Times {
         self.logged = self.logged.filter(&is_kept);
     }
 
+    /// Forgets what tells of revisions after one.
+    pub(crate) fn forget_after(&mut self, revision: u64) {
+        self.forget(|sample| sample.revision <= revision);
+    }
+
     /// Forgets what only tells of revisions that are compacted: of the samples that are not after `compacted`, all but the last, and those that
     /// tell what was there within so long before the newest sample.
     pub(crate) fn compact(&mut self, compacted: u64, memory: Duration) {

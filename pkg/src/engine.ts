@@ -279,6 +279,8 @@ export interface RawSalvaged {
   keys: number
   revision: number
   compacted?: number | undefined
+  leases: number
+  pins: number
 }
 
 /** Linear memory; its buffer is another one whenever it has grown. */

@@ -28,6 +28,7 @@ mod read;
 mod reader;
 mod rebuild;
 mod refile;
+mod remembered;
 mod retention;
 mod shrink;
 mod snapshot;
@@ -65,6 +66,7 @@ pub use writer::Writer;
 
 pub(crate) use open::RootState;
 pub(crate) use rebuild::{Change, Ending, Rebuild};
+pub(crate) use remembered::Remembered;
 
 use background::Background;
 
