@@ -15,10 +15,14 @@ impl<M: Medium> Checked<M> {
             return;
         }
         let millis = wall.as_millis();
-        let belief = self.model.times().belief(millis, self.model.compacted());
+        let compacted = self.model.compacted();
+        let belief = self.model.times_mut().belief(millis, compacted);
         let is_taken = self.store().time_of(revision) == Some(wall);
         match (belief, is_taken) {
-            (Belief::Believed, false) => panic!("at {millis} no sample of revision {revision} was taken"),
+            (Belief::Believed, false) => {
+                let samples = self.samples();
+                panic!("at {millis} no sample of revision {revision} was taken, after {samples:?}")
+            }
             (Belief::Refused, true) => panic!("a calendar that says {millis} was believed"),
             (_, true) => self.model.times_mut().note(millis, revision),
             (_, false) => {}

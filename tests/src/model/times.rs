@@ -22,6 +22,9 @@ pub struct Times {
     ever: BTreeSet<Sample>,
     /// The newest one that is durable.
     settled: Option<Sample>,
+    /// The store's first sample is not later than this: compaction lets go of what is earlier, and the sample that it keeps may be
+    /// replaced by one of the same moment.
+    floor: Option<u64>,
 }
 
 /// What a store is to make of what the calendar says.
@@ -38,14 +41,14 @@ pub enum Belief {
 impl Times {
     /// What is to be made of a calendar that says `millis`, in a store that is compacted to a revision.
     #[must_use]
-    pub fn belief(&self, millis: u64, compacted: Option<u64>) -> Belief {
-        let floor =
-            self.seen.iter().rfind(|(_, revision)| Some(*revision) <= compacted).or(self.seen.first());
-        let Some((floor, _)) = floor else { return Belief::Believed };
+    pub fn belief(&mut self, millis: u64, compacted: Option<u64>) -> Belief {
+        let kept = self.seen.iter().rfind(|(_, revision)| Some(*revision) <= compacted).or(self.seen.first());
+        self.floor = self.floor.max(kept.map(|(kept, _)| *kept));
         match self.seen.first() {
-            _ if millis >= *floor => Belief::Believed,
+            None => Belief::Believed,
+            Some(_) if Some(millis) >= self.floor => Belief::Believed,
             Some((first, _)) if millis < *first => Belief::Refused,
-            _ => Belief::Either,
+            Some(_) => Belief::Either,
         }
     }
 
@@ -113,6 +116,7 @@ impl Times {
 
     /// These are what a store has after a crash.
     pub fn recover(&mut self, samples: Vec<Sample>) {
+        self.floor = self.floor.max(samples.first().map(|(first, _)| *first));
         self.seen = samples;
         self.settled();
     }
