@@ -17,9 +17,20 @@ use crate::storage::Storage;
 
 /// Pages to add at once when the storage must grow: a thirty-second of what is there, within these bounds, and a quarter while that is
 /// little. Growing ahead lets commits overwrite instead of append, and lets a cut-off file be told from an unfinished commit.
-const MIN_GROWTH: u32 = 16;
+pub(super) const MIN_GROWTH: u32 = 16;
 const LITTLE_GROWTH: u32 = 64;
 pub(super) const MAX_GROWTH: u32 = 1024;
+/// Pages that puts leave free, so that a store on a full medium can still be compacted, and gets room again.
+const RESERVED_PAGES: u32 = 16;
+
+/// What pages are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// What makes the store larger: puts.
+    Put,
+    /// All else. It may use up what is there, and takes from the medium whatever there is.
+    Work,
+}
 
 /// Writing: which page is what, and what the storage is told.
 ///
@@ -42,6 +53,7 @@ pub(crate) struct Pager<S> {
     pub(super) unsynced_pages: usize,
     /// Pages that the storage does not grow beyond as long as it has others.
     pub(super) bound: Option<u32>,
+    pub(super) purpose: Purpose,
     /// The meta slot to rely on, as it was found, until it was written once more and synced.
     pub(super) found_slot: Option<FoundSlot>,
 }
@@ -83,16 +95,16 @@ impl<S: Storage> Pager<S> {
     /// # Errors
     /// [`Error::Storage`] if the storage can't grow.
     pub(crate) fn allocate(&mut self) -> Result<PageId> {
-        if let Some(page) = self.space.allocate() {
+        if let Some(page) = self.allocate_unreserved() {
             return Ok(page);
         }
         self.release();
-        if let Some(page) = self.space.allocate() {
+        if let Some(page) = self.allocate_unreserved() {
             return Ok(page);
         }
         // Who writes goes first: the end of the storage is emptied another time.
         self.space.set_ceiling(None);
-        if let Some(page) = self.space.allocate() {
+        if let Some(page) = self.allocate_unreserved() {
             return Ok(page);
         }
         self.grow()?;
@@ -100,6 +112,15 @@ impl<S: Storage> Pager<S> {
             operation: "grow",
             reason: format!("all of {} pages are in use", self.space.pages()),
         })
+    }
+
+    /// A page that the storage has already, if it is not reserved for something else. Whoever bounds the storage keeps a reserve of its own.
+    fn allocate_unreserved(&mut self) -> Option<PageId> {
+        let reserved = match self.purpose {
+            Purpose::Put if self.bound.is_none() && !sabotaged!(ReserveIgnored) => RESERVED_PAGES,
+            Purpose::Put | Purpose::Work => 0,
+        };
+        if self.space.free_len() > reserved { self.space.allocate() } else { None }
     }
 
     /// The page after `page` if it is free, else the lowest free one.
@@ -134,11 +155,27 @@ impl<S: Storage> Pager<S> {
         let bound = self.bound.map_or(u32::MAX, |bound| bound.max(pages.saturating_add(1)));
         let grown = pages.saturating_add(growth).min(bound);
         // It may be longer than its pages are many, while its end is being cut off.
-        if grown > self.pages.len() {
-            self.pages.set_len(grown)?;
-        }
+        let grown = if grown > self.pages.len() { self.lengthen(grown)? } else { grown };
         self.space.grow(grown);
         Ok(())
+    }
+
+    /// Makes the storage so many pages long, or, where that is not for a put, as long as it can be. Answers how long it is.
+    fn lengthen(&mut self, pages: u32) -> Result<u32> {
+        let mut growth = pages - self.pages.len();
+        loop {
+            let longer = self.pages.len() + growth;
+            match self.pages.set_len(longer) {
+                Ok(()) => return Ok(longer),
+                Err(error) if self.purpose == Purpose::Put || growth < 2 => return Err(error),
+                Err(_) => growth /= 2,
+            }
+        }
+    }
+
+    /// What pages are taken for from now on.
+    pub(crate) fn work_for(&mut self, purpose: Purpose) {
+        self.purpose = purpose;
     }
 
     /// Has the storage not grow ahead beyond so many pages; beyond them it grows by what is needed.

@@ -8,7 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::arena::{FoundSlot, Pager, Proof};
+use super::arena::{FoundSlot, MIN_GROWTH, Pager, Proof, Purpose};
 use super::freelist::{self, Freelist};
 use super::log::Log;
 use super::meta::{Identity, LogStart, META_BYTES, META_PAGES, Meta};
@@ -114,6 +114,7 @@ impl<S: Storage> Pager<S> {
             unsynced: 0,
             unsynced_pages: 0,
             bound: None,
+            purpose: Purpose::Work,
             found_slot: None,
         };
         pager.load_freelist(meta.freelist)?;
@@ -129,10 +130,13 @@ impl<S: Storage> Pager<S> {
         let log = LogStart { next: META_PAGES, previous: pages.store_id(), commit: 0 };
         let meta = Meta { checkpoint: 0, pages: META_PAGES, freelist: None, log, root: Vec::new() };
         // Slot 1 first: as long as the storage begins with zeros, what is torn there is known for an unfinished creation.
-        let write = |slot: u32| pages.write_raw(PageId::new(slot), &meta.encode(pages.identity, slot));
-        write(1)?;
+        pages.write_raw(PageId::new(1), &meta.encode(pages.identity, 1))?;
         pages.sync()?;
-        write(0)?;
+        // Then the room for the first commits, so that slot 0, and they, say that a shorter storage was cut off.
+        let meta = Meta { pages: META_PAGES + MIN_GROWTH, ..meta };
+        pages.set_len(meta.pages)?;
+        pages.sync()?;
+        pages.write_raw(PageId::new(0), &meta.encode(pages.identity, 0))?;
         Ok(Self::open_found(pages, meta, 1)?.0)
     }
 }

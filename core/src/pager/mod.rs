@@ -24,7 +24,7 @@ mod shrink;
 mod space;
 mod survey;
 
-pub(crate) use arena::Pager;
+pub(crate) use arena::{Pager, Purpose};
 pub(crate) use bitmap::Bitmap;
 pub(crate) use checkpoint::{Checkpoint, Progress};
 pub(crate) use create::NewStore;

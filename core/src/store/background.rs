@@ -16,7 +16,7 @@ use crate::limits::{
     BACKGROUND_SYNC_PAGES, CHECKPOINT_LOG_PAGES, CHECKPOINT_PENDING_PAGES, CHECKPOINT_SUPERSEDED_PAGES,
     SWEEP_LEAST_RECORDS,
 };
-use crate::pager::{Checkpoint, Progress};
+use crate::pager::{Checkpoint, Progress, Purpose};
 use crate::records::Frozen;
 use crate::revision::Revision;
 use crate::sabotage::sabotaged;
@@ -87,6 +87,7 @@ impl<S: Storage> Store<S> {
             return Ok(Next::Idle);
         }
         self.writable()?;
+        self.pager.work_for(Purpose::Work);
         let deadline = Deadline::start(clock, budget);
         let start = deadline.now();
         let result = self.run_until(&deadline);
@@ -265,6 +266,7 @@ impl<S: Storage> Store<S> {
     /// [`Error::Storage`] if the storage fails, after which the store refuses to write; [`Error::WritesRefused`].
     pub fn checkpoint(&mut self) -> Result<()> {
         self.writable()?;
+        self.pager.work_for(Purpose::Work);
         let done = self.checkpoint_now();
         self.noting_failure(done)
     }

@@ -3,6 +3,7 @@
 use super::{CompactionProgress, Store};
 use crate::compaction::{Auto, AutoCompaction};
 use crate::error::{Error, Result};
+use crate::pager::Purpose;
 use crate::records::SystemRecord;
 use crate::revision::Revision;
 use crate::storage::Storage;
@@ -28,6 +29,7 @@ impl<S: Storage> Store<S> {
         let revision = revision.into();
         self.check_compactable(revision)?;
         self.writable()?;
+        self.pager.work_for(Purpose::Work);
         self.append_system(SystemRecord::CompactionScheduled(revision.get()))?;
         self.compacted = Some(revision.get());
         self.times.compact(revision.get(), self.filing.rules().longest());

@@ -9,6 +9,7 @@ use super::put::PutView;
 use super::txn_types::{Op, Transaction};
 use crate::error::{Error, Result};
 use crate::limits::{LEASE_BYTES, PUT_OVERHEAD_BYTES, QUOTA_RESERVE_MOST_BYTES, QUOTA_RESERVE_PART};
+use crate::pager::Purpose;
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 
@@ -76,6 +77,9 @@ impl<S: Storage> Store<S> {
     /// # Errors
     /// [`Error::NoSpace`] if so many bytes more would use up the quota.
     pub(super) fn check_quota(&mut self, needed: u64) -> Result<()> {
+        if needed > 0 {
+            self.pager.work_for(Purpose::Put);
+        }
         let Some(quota) = self.options.quota_bytes.filter(|_| needed > 0) else { return Ok(()) };
         if self.has_room(quota, needed) {
             return Ok(());

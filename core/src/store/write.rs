@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::keys::Keys;
 use crate::lease::LeaseId;
 use crate::limits::MAX_UNWRITTEN_LEAVES;
+use crate::pager::Purpose;
 use crate::records::{Body, PutNumbers, Record, Records, Room, SystemRecord};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
@@ -327,6 +328,12 @@ impl<S: Storage> Store<S> {
     /// [`Error::Storage`] if the storage fails.
     pub(super) fn settle(&mut self, durability: Durability) -> Result<()> {
         self.watchers.check_holds(self.revision);
+        let settled = self.settle_now(durability);
+        self.pager.work_for(Purpose::Work);
+        settled
+    }
+
+    fn settle_now(&mut self, durability: Durability) -> Result<()> {
         match durability {
             Durability::Strict => self.flush().map(|_| ()),
             Durability::Relaxed if self.records.unwritten_leaves() >= MAX_UNWRITTEN_LEAVES => {

@@ -102,6 +102,22 @@ fn a_truncated_store_is_refused_at_every_length() {
     }
 }
 
+/// A store that has no checkpoint yet is refused as well when it was cut off, and is not taken for one that has just been made.
+#[test]
+fn a_truncated_young_store_is_refused_at_every_length() {
+    let disk = FaultyStorage::new();
+    let mut store = Store::open(disk.clone(), options()).unwrap();
+    (0..5).for_each(|number| _ = store.put(format!("{number}"), "value").unwrap());
+    let answers = read_all(&store).unwrap();
+    drop(store);
+    let bytes = disk.to_bytes();
+    for len in 1..bytes.len().min(18 * PAGE_BYTES) {
+        let error = check(&bytes[..len], &answers, &format!("{len} of {} bytes", bytes.len()));
+        let is_typed = matches!(error, Some(Error::Corrupt { .. } | Error::NotAStore { .. }));
+        assert!(is_typed, "{len} of {} bytes: {error:?}", bytes.len());
+    }
+}
+
 #[test]
 fn a_truncated_file_is_refused_and_stays_as_it_is() {
     let Sample { bytes, .. } = closed();

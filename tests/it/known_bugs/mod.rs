@@ -334,4 +334,5 @@ fn a_storage_is_not_made_shorter_too_early() {
 #[test]
 fn a_full_store_gets_room_again() {
     check(Sabotage::ReserveIgnored, crate::quota::full_stores_get_room_again);
+    check(Sabotage::ReserveIgnored, scenarios::a_full_medium_gets_room_again);
 }
