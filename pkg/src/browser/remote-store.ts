@@ -18,7 +18,11 @@ export class RemoteSnapshot extends Remote {
   #isClosed = false
 
   constructor(channel: Channel, revision: number) {
-    super(channel, channel.make({ on: STORE_ID, method: 'snapshot', args: [{ revision }] }))
+    const call = { on: STORE_ID, method: 'snapshot', args: [{ revision }] }
+    super(
+      channel,
+      channel.make(call, () => call),
+    )
     this.revision = revision
   }
 
