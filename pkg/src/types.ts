@@ -125,7 +125,7 @@ export type Holder =
 export interface Status {
   /**
    * In a page whose store is in a worker: whether the engine is this tab's, which then serves the others that have the store open, or
-   * another's. Absent elsewhere.
+   * another tab's. Absent elsewhere.
    */
   readonly role?: 'leader' | 'follower' | undefined
   /** The newest revision. */

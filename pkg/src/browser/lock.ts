@@ -37,8 +37,14 @@ export function take(name: string, options: LockOptions = {}): Promise<(() => vo
       }
       return new Promise(unlock => resolve(unlock))
     }
-    navigator.locks.request(`palimpsest-kv/${name}`, options, held).catch(reject)
+    navigator.locks.request(`palimpsest-kv/${name}`, options, held).catch(error => reject(refused(error)))
   })
+}
+
+function refused(error: Error): Error {
+  if (error.name !== 'SecurityError') return error
+  const words = 'the browser refuses storage here, as in a sandboxed frame or where a site may store nothing'
+  return new PalimpsestError('UNSUPPORTED', `${words} (${error.message})`)
 }
 
 /** A lock, if it is free. */

@@ -1,3 +1,4 @@
+import type { Background } from '../background.js'
 import { PalimpsestError } from '../errors.js'
 import type { Step } from '../ops.js'
 import type * as t from '../types.js'
@@ -59,6 +60,7 @@ export class Server {
   #last = STORE_ID
   /** Requests that are being done and that must not be done twice. */
   readonly #changing: Set<Promise<unknown>> = new Set()
+  #forget: () => void = () => {}
   #phase: 'serving' | 'ending' | 'over' = 'serving'
 
   constructor(plan: ServerPlan) {
@@ -100,9 +102,17 @@ export class Server {
     return this.#last
   }
 
+  /** Is told of changes, to the end. */
+  observe(background: Background): void {
+    const observer = () => this.changed()
+    background.observe(observer)
+    this.#forget = () => background.forget(observer)
+  }
+
   /** The page is gone: nothing is kept for it. */
   end(): void {
     this.#phase = 'over'
+    this.#forget()
     for (const on of [...this.#held.keys()]) this.#drop(on)
   }
 

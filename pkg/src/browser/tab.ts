@@ -41,8 +41,7 @@ type Told = Message | { readonly type: 'refused'; readonly thrown: ReturnType<ty
 /** Serves a store to a page, and tells it of changes until it is let go of. */
 export function serving(store: Store, plan: Omit<ConstructorParameters<typeof Server>[0], 'store'>): Server {
   const server = new Server({ ...plan, store: store as unknown as t.Store<t.ValueCodec, t.KeyCodec> })
-  const { background } = store as unknown as { background: Background }
-  background.observe(() => server.changed())
+  server.observe((store as unknown as { background: Background }).background)
   return server
 }
 

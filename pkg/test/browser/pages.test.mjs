@@ -119,6 +119,41 @@ test('a page that is not served securely is told what it lacks', async t => {
   assert.equal((await opened(page, { storage: 'memory', name: undefined })).kind, 'memory')
 })
 
+test('a page that may store nothing is told so', async t => {
+  const { page } = await site(t, { path: '/sandbox' })
+  for (const storage of [...STORAGES, 'auto']) {
+    const { code, message } = await opened(page, { storage })
+    assert.equal(code, 'UNSUPPORTED', message)
+    assert.match(message, /refused? .*here|securely/)
+  }
+})
+
+test('a damaged page of a file is told with its number, what is sound can be read, and a closed store says so', async t => {
+  const { page } = await site(t)
+  await opened(page, {})
+  await having(page, async db => {
+    for (let at = 0; at < 200; at += 1)
+      await db.put(`k${at}`, `${at} `.repeat(200), { durability: 'relaxed' })
+    await db.close()
+  })
+  assert.equal((await having(page, db => db.get('k0'))).code, 'CLOSED')
+  await page.evaluate(async () => {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('palimpsest-kv')
+    const handle = await folder.getFileHandle('app.plm')
+    const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer())
+    const text = new TextEncoder().encode('77 77 77 77')
+    const at = bytes.findIndex((_, start) => text.every((byte, of) => bytes[start + of] === byte))
+    const file = await handle.createWritable({ keepExistingData: true })
+    await file.write({ type: 'write', position: at, data: new Uint8Array([bytes[at] ^ 1]) })
+    await file.close()
+  })
+  await opened(page, {})
+  assert.equal((await having(page, db => db.get('k0'))).slice(0, 4), '0 0 ')
+  const damaged = await having(page, db => db.get('k77'))
+  assert.equal(damaged.code, 'CORRUPT', JSON.stringify(damaged))
+  assert.match(damaged.message, /page \d+/)
+})
+
 test('where a policy forbids workers of blobs, one of the page’s own is used', async t => {
   const { page } = await site(t, { path: '/csp' })
   const refused = await opened(page, {})

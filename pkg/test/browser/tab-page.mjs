@@ -54,10 +54,14 @@ async function watch(db) {
     for (const { key, modRevision } of events) known.told.push([key, modRevision])
 }
 
-/** No further write; answers what is known when the watch has told of everything. */
-export async function end() {
+/** Ends the writing. */
+export function stop() {
   isOver = true
-  await working
+  return working
+}
+
+/** Answers what is known when the watch has told of everything; nobody may write any more. */
+export async function told() {
   const { revision } = await globalThis.db.status()
   const isTold = () => known.told.length > 0 && known.told.at(-1)[1] >= revision
   for (let tries = 0; revision >= known.from && !isTold() && tries < 500; tries += 1)

@@ -89,9 +89,9 @@ class Tabs {
 
   /** Stops all and compares what they know with what is there. */
   async check() {
-    const known = []
-    for (const page of this.pages)
-      known.push(await page.evaluate(async () => (await import('/tab-page.js')).end()))
+    const all = work => Promise.all(this.pages.map(page => page.evaluate(work)))
+    await all(async () => (await import('/tab-page.js')).stop())
+    const known = await all(async () => (await import('/tab-page.js')).told())
     const entries = await this.pages[0].evaluate(async () => {
       await globalThis.db.check()
       const { entries } = await globalThis.db.range().collect()
