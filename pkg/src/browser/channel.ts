@@ -5,6 +5,7 @@ import {
   type Answer,
   errorOf,
   type Message,
+  type Opened,
   type Order,
   type Request,
   STORE_ID,
@@ -47,6 +48,7 @@ export class Channel {
   #sent = STORE_ID
   readonly #made: Map<number, Again> = new Map()
   #isLost = false
+  #base = 0
   #end: PalimpsestError | undefined
 
   constructor(worker: WorkerLike, state: State, onFailure: (error: PalimpsestError) => void) {
@@ -59,6 +61,11 @@ export class Channel {
   get state(): State {
     this.assertOpen()
     return this.#state
+  }
+
+  /** With another leader: what was newer than this revision is undone, as far as it is known here from the leader before. */
+  get base(): number {
+    return this.#base
   }
 
   /** Throws if nothing can be asked any more. */
@@ -101,7 +108,7 @@ export class Channel {
       for (const answer of message.answers) this.#answer(answer)
     }
     if (message.type === 'lost') this.lose(message.last)
-    if (message.type === 'opened') this.#resume(message.state)
+    if (message.type === 'opened') this.#resume(message)
     if (message.type === 'refused') this.end(errorOf(message.thrown) as PalimpsestError)
     if (message.type === 'failure') this.#onFailure(errorOf(message.thrown) as PalimpsestError)
   }
@@ -123,8 +130,9 @@ export class Channel {
   }
 
   /** There is a leader again. What was made is made anew, the older first, and then what was not answered is asked. */
-  #resume(state: State): void {
+  #resume({ state, base }: Opened): void {
     if (!this.#isLost) return
+    this.#base = base
     this.#isLost = false
     this.#state = state
     for (const [as, again] of [...this.#made]) {

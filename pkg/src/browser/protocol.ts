@@ -50,6 +50,8 @@ export interface Opened {
   readonly storage: StorageInfo
   readonly state: State
   readonly tab: TabName | undefined
+  /** The newest revision that the leader found when it opened the store: what was newer before that is undone. */
+  readonly base: number
 }
 
 /** The leader is gone. Whether it has done what it did not answer is unknown up to this request; it has done none after it. */

@@ -21,7 +21,8 @@ export class RemoteSnapshot extends Remote {
     const call = { on: STORE_ID, method: 'snapshot', args: [{ revision }] }
     super(
       channel,
-      channel.make(call, () => call),
+      // A crash undoes what was not durable: then there is no such moment any more.
+      channel.make(call, () => (revision <= channel.base ? call : undefined)),
     )
     this.revision = revision
   }

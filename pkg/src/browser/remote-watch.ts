@@ -53,7 +53,11 @@ export class RemoteWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     }
     const call = { on: STORE_ID, method: 'watch' }
     this.#on = channel.make({ ...call, args: [keys, options] }, () => {
+      // What is undone by a crash happens anew; what was asked for is still to come.
+      const start = Math.max(Math.min(this.#from, channel.base + 1), from)
+      if (start !== this.#from) this.#partial = 0
       this.#skipped = this.#partial
+      this.#from = start
       return { ...call, args: [keys, { ...options, from: this.#from }] }
     })
     // Where it begins, the engine knows.

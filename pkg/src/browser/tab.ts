@@ -60,6 +60,7 @@ export class Tab {
   readonly #line: BroadcastChannel
   readonly #followers: Map<string, { server: Server; channel: BroadcastChannel }> = new Map()
   #store: Store | undefined
+  #base = 0
   #server: Server | undefined
   #isOpening = false
   #leader: string | undefined
@@ -125,6 +126,7 @@ export class Tab {
     try {
       const store = await this.#plan.open()
       this.#store = store
+      this.#base = store.revision
       const { say } = this.#plan
       const server = serving(store, { post: say, role: 'leader', close: () => this.close() })
       say({ ...(await this.#opened(server)), tab: this.#name })
@@ -144,7 +146,7 @@ export class Tab {
 
   async #opened(server: Server): Promise<Opened> {
     const { storage } = this.#store as Store
-    return { type: 'opened', storage, state: await server.state(), tab: undefined }
+    return { type: 'opened', storage, state: await server.state(), tab: undefined, base: this.#base }
   }
 
   async #welcome(from: string, terms: string): Promise<void> {

@@ -40,7 +40,13 @@ async function alone(open: () => Promise<Store<ValueCodec, 'utf8' | 'bytes'>>): 
   const store = await open()
   close = () => store.close()
   const server = serving(store, { post: say, role: undefined, close })
-  say({ type: 'opened', storage: store.storage, state: await server.state(), tab: undefined })
+  say({
+    type: 'opened',
+    storage: store.storage,
+    state: await server.state(),
+    tab: undefined,
+    base: store.revision,
+  })
   side = server
 }
 

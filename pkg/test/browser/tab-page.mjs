@@ -11,7 +11,7 @@ const known = { unknown: [], told: [], from: 0 }
 export async function begin({ name, storage, page, say }) {
   const db = await open({ name, storage })
   globalThis.db = db
-  known.from = db.revision + 1
+  known.from = db.durableRevision + 1
   working = Promise.all([write(db, page, say), read(db)])
   working.catch(error => say(`failed ${error.code} ${error.stack}`))
   watch(db).catch(error => say(`failed watch ${error.code} ${error.stack}`))
@@ -35,16 +35,21 @@ async function write(db, page, say) {
   }
 }
 
-/** Reads are never refused, whatever becomes of leaders. */
+/** Reads are answered, whatever becomes of leaders; unless they are of what a crash has undone. */
 async function read(db) {
   for (let last = 0; !isOver; ) {
-    const { revision } = await db.status()
-    if (revision < last) throw new Error(`revision ${revision} after ${last}`)
-    last = revision
+    const { durableRevision } = await db.status()
+    if (durableRevision < last) throw new Error(`revision ${durableRevision} after ${last}`)
+    last = durableRevision
     const snapshot = db.snapshot()
-    const count = await snapshot.count()
-    await new Promise(resolve => setTimeout(resolve, 20))
-    if ((await snapshot.count()) !== count) throw new Error(`a snapshot of ${snapshot.revision} changed`)
+    const mayBeUndone = snapshot.revision > durableRevision
+    try {
+      const count = await snapshot.count()
+      await new Promise(resolve => setTimeout(resolve, 20))
+      if ((await snapshot.count()) !== count) throw new Error(`a snapshot of ${snapshot.revision} changed`)
+    } catch (error) {
+      if (error.code !== 'LEADER_LOST' || !mayBeUndone) throw error
+    }
     snapshot.close()
   }
 }

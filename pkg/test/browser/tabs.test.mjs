@@ -200,8 +200,36 @@ function held(storage) {
   })
 }
 
+/** What was not durable is undone by a crash of the leader; a watch that had begun after it tells of what happens instead. */
+function undone(storage) {
+  test(`${storage}: what a crash of the leader undoes`, async t => {
+    const {
+      opened: [first, second],
+    } = await site(t, { pages: 2 })
+    const options = { storage, flushInterval: 600_000 }
+    await opened(first, options)
+    await opened(second, options)
+    await having(second, async db => {
+      await db.put('a', '1')
+      await db.put('b', '1', { durability: 'relaxed' })
+      globalThis.snapshot = db.snapshot()
+      const watch = db.watch({ all: true })
+      await db.get('b')
+      globalThis.told = watch.next()
+    })
+    await ENDS.crashes(first)
+    const { code, keys, b, revision } = await having(second, async db => {
+      const { revision } = await db.put('c', '1')
+      const { events } = (await globalThis.told).value
+      const code = await globalThis.snapshot.get('b').catch(error => error.code)
+      return { code, keys: events.map(({ key }) => key), b: await db.get('b'), revision }
+    })
+    assert.deepEqual([code, keys, b, revision], ['LEADER_LOST', ['c'], undefined, 3])
+  })
+}
+
 describe('tabs', { concurrency: true }, () => {
-  for (const tests of [goingLeaders, roles, held]) for (const storage of STORAGES) tests(storage)
+  for (const tests of [goingLeaders, roles, held, undone]) for (const storage of STORAGES) tests(storage)
 
   test('tabs that read values in other ways are refused, and so are workers that have the engine themselves', async t => {
     const {
