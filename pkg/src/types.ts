@@ -123,6 +123,11 @@ export type Holder =
 
 /** The store in numbers. */
 export interface Status {
+  /**
+   * In a page whose store is in a worker: whether the engine is this tab's, which then serves the others that have the store open, or
+   * another tab's. Absent elsewhere.
+   */
+  readonly role?: 'leader' | 'follower' | undefined
   /** The newest revision. */
   readonly revision: number
   /** Everything up to this revision survives a crash; in memory, which none survives, the newest. */
