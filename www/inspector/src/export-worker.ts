@@ -1,0 +1,21 @@
+/** Exports a store whose engine runs in this worker: a page that has its engine in a worker can't. */
+import { type NamedStorage, open } from 'palimpsest-kv'
+
+async function exported(storage: NamedStorage, name: string): Promise<Blob> {
+  const db = await open({ storage, name })
+  try {
+    const chunks: BlobPart[] = []
+    for await (const chunk of db.export()) chunks.push(chunk.slice() as Uint8Array<ArrayBuffer>)
+    return new Blob(chunks)
+  } finally {
+    await db.close()
+  }
+}
+
+onmessage = async ({ data: { storage, name } }: MessageEvent<{ storage: NamedStorage; name: string }>) => {
+  try {
+    postMessage(await exported(storage, name))
+  } catch (error) {
+    postMessage({ message: (error as Error).message })
+  }
+}
