@@ -1,5 +1,5 @@
 /** Writing by hand: put, delete, transactions; pins, snapshots, and a watch that tells what happens. */
-import { useComputed, useSignal } from '@preact/signals'
+import { useSignal } from '@preact/signals'
 import { del, put } from 'palimpsest-kv'
 import { useEffect } from 'preact/hooks'
 import { useAnswer } from './answer.js'
@@ -7,7 +7,7 @@ import { bytesOf, textOf } from './bytes.js'
 import { count } from './format.js'
 import { choose } from './keys.js'
 import { look, status } from './live.js'
-import { type Db, session, snapshots, tried } from './session.js'
+import { type Db, type Held, session, snapshots, tried } from './session.js'
 import { show, shown } from './time.js'
 
 /** Lines of the feed that are kept. */
@@ -213,16 +213,18 @@ function Pins() {
   )
 }
 
+let lastId = 0
+
 function Snapshots() {
-  const open = useComputed(() => snapshots.value)
   const take = () =>
     void withStore(async db => {
-      snapshots.value = [...snapshots.value, db.snapshot({ revision: shown.value })]
+      lastId += 1
+      snapshots.value = [...snapshots.value, { id: lastId, snapshot: db.snapshot({ revision: shown.value }) }]
     })
-  const close = (at: number) =>
+  const close = ({ id, snapshot }: Held) =>
     void withStore(async () => {
-      snapshots.value[at]?.close()
-      snapshots.value = snapshots.value.filter((_, other) => other !== at)
+      snapshot.close()
+      snapshots.value = snapshots.value.filter(other => other.id !== id)
     })
   return (
     <>
@@ -230,13 +232,13 @@ function Snapshots() {
         Open a snapshot of revision {count(shown.value)}
       </button>
       <ul class="rows">
-        {open.value.map((snapshot, at) => (
-          <li key={`${snapshot.revision}/${at}`}>
-            <span>snapshot of revision {count(snapshot.revision)}</span>
+        {snapshots.value.map(held => (
+          <li key={held.id}>
+            <span>snapshot of revision {count(held.snapshot.revision)}</span>
             <button
               type="button"
-              onClick={() => close(at)}
-              aria-label={`Close the snapshot of ${snapshot.revision}`}
+              onClick={() => close(held)}
+              aria-label={`Close the snapshot of ${held.snapshot.revision}`}
             >
               Close
             </button>

@@ -48,7 +48,8 @@ const HEIGHT = 110
 
 function dataOf({ curves }: Chart): uPlot.AlignedData {
   const seen = samples.value
-  return [seen.map(sample => sample.time), ...curves.map(curve => seen.map(curve.of))]
+  const now = seen.at(-1)?.time ?? 0
+  return [seen.map(sample => sample.time - now), ...curves.map(curve => seen.map(curve.of))]
 }
 
 function makePlot(chart: Chart, target: HTMLElement): uPlot {
@@ -65,10 +66,14 @@ function makePlot(chart: Chart, target: HTMLElement): uPlot {
     height: HEIGHT,
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 8, 0, 0],
-    scales: { y: { range: (_, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+    padding: [8, 20, 0, 0],
+    scales: { x: { time: false }, y: { range: (_, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
     axes: [
-      { ...axis, space: 90 },
+      {
+        ...axis,
+        space: 90,
+        values: (_, values) => values.map(value => (value === 0 ? 'now' : `${value} s`)),
+      },
       { ...axis, size: 62, space: 28, values: (_, values) => values.map(value => chart.words(value)) },
     ],
     series: [

@@ -12,10 +12,12 @@ async function exported(storage: NamedStorage, name: string): Promise<Blob> {
   }
 }
 
-onmessage = async ({ data: { storage, name } }: MessageEvent<{ storage: NamedStorage; name: string }>) => {
+async function answer({ data }: MessageEvent<{ storage: NamedStorage; name: string }>): Promise<void> {
   try {
-    postMessage(await exported(storage, name))
+    postMessage(await exported(data.storage, data.name))
   } catch (error) {
     postMessage({ message: (error as Error).message })
   }
 }
+
+addEventListener('message', event => void answer(event))

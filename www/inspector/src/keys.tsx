@@ -106,7 +106,7 @@ export function KeyTable() {
         </p>
       )}
       {value !== undefined && (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Table of keys">
+        <section class="scroll" tabIndex={0} aria-label="Table of keys">
           <table>
             <thead>
               <tr>
@@ -132,7 +132,7 @@ export function KeyTable() {
           {value.total === 0 && (
             <p class="quiet">No key{text === '' ? ' exists at this revision' : ' fits'}.</p>
           )}
-        </div>
+        </section>
       )}
     </section>
   )

@@ -6,9 +6,9 @@ import { count, counted } from './format.js'
 import { pages, status } from './live.js'
 
 /** Sizes of a cell, in device-independent pixels: the largest that keeps the map low enough is taken. */
-const CELLS = [14, 12, 10, 8, 6, 5, 4, 3, 2] as const
+const CELLS = [24, 18, 14, 12, 10, 8, 6, 5, 4, 3, 2] as const
 /** How high the map may get before its cells get smaller. */
-const HEIGHT = 330
+const HEIGHT = 180
 /** Cells with gaps between them, and their fill drawn from the bottom. */
 const ROOMY = 6
 
@@ -41,20 +41,35 @@ export function gridFor(number: number, width: number): Grid {
   return found ?? fitting(CELLS[CELLS.length - 1] ?? 2)
 }
 
-function drawCells(canvas: HTMLCanvasElement, map: PageMap, pageBytes: number): Grid {
+/**
+ * The grid of the next drawing. Cells don't get larger again before there are many fewer pages, so that a file that gets shorter is seen
+ * to get shorter.
+ */
+function nextGrid(before: Grid, number: number, width: number): Grid {
+  const fitting = gridFor(number, width)
+  if (fitting.cell <= before.cell || fitting.cell > 2 * before.cell) return fitting
+  const columns = Math.max(1, Math.floor(width / before.cell))
+  return { cell: before.cell, columns, rows: Math.max(1, Math.ceil(number / columns)) }
+}
+
+function drawCells(
+  canvas: HTMLCanvasElement,
+  { cell, columns, rows }: Grid,
+  map: PageMap,
+  pageBytes: number,
+): void {
   const ratio = devicePixelRatio
-  const grid = gridFor(map.kinds.length, canvas.clientWidth)
-  const { cell, columns, rows } = grid
-  canvas.style.height = `${rows * cell}px`
-  const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(rows * cell * ratio)]
+  const tall = Math.max(HEIGHT, rows * cell)
+  canvas.style.height = `${tall}px`
+  const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(tall * ratio)]
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height })
   const context = canvas.getContext('2d')
-  if (context === null) return grid
+  if (context === null) return
   const style = getComputedStyle(canvas)
   const colours = map.names.map(name => style.getPropertyValue(`--page-${name}`))
   const empty = map.names.map(name => style.getPropertyValue(`--page-${name}-empty`))
   context.setTransform(ratio, 0, 0, ratio, 0, 0)
-  context.clearRect(0, 0, canvas.clientWidth, rows * cell)
+  context.clearRect(0, 0, canvas.clientWidth, tall)
   const side = cell >= ROOMY ? cell - 1.5 : cell - (cell > 3 ? 0.5 : 0)
   map.kinds.forEach((kind, page) => {
     const [x, y] = [(page % columns) * cell, Math.floor(page / columns) * cell]
@@ -65,7 +80,6 @@ function drawCells(canvas: HTMLCanvasElement, map: PageMap, pageBytes: number): 
     context.fillStyle = colours[kind] ?? ''
     context.fillRect(x, y + side - filled, side, filled)
   })
-  return grid
 }
 
 /** How many pages there are of each use. */
@@ -109,14 +123,15 @@ const MOVES: Readonly<Record<string, (columns: number) => number>> = {
 /** The map, with a legend that counts and a line about the page that one points at. */
 export function PageMapView() {
   const canvas = useRef<HTMLCanvasElement>(null)
-  const grid = useRef<Grid>({ cell: 10, columns: 1, rows: 1 })
+  const grid = useRef<Grid>({ cell: CELLS[0], columns: 1, rows: 1 })
   const pointed = useSignal<number | undefined>(undefined)
   const map = pages.value
   const pageBytes = status.value?.pageBytes ?? 4096
   useEffect(() => {
     const draw = () => {
-      if (canvas.current !== null && map !== undefined)
-        grid.current = drawCells(canvas.current, map, pageBytes)
+      if (canvas.current === null || map === undefined) return
+      grid.current = nextGrid(grid.current, map.kinds.length, canvas.current.clientWidth)
+      drawCells(canvas.current, grid.current, map, pageBytes)
     }
     draw()
     const scheme = matchMedia('(prefers-color-scheme: dark)')

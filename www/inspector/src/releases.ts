@@ -22,13 +22,13 @@ export function releases(): readonly Release[] {
 }
 
 /** A media type as the store has it. */
-export function valueOf(entry: unknown): Uint8Array {
+export function encoded(entry: unknown): Uint8Array {
   return bytesOf(JSON.stringify(entry))
 }
 
 /** Writes a release as one transaction, so as one revision. Answers how many keys it changed. */
 export async function writeRelease(db: Db, release: Release): Promise<number> {
-  const puts = Object.entries(release.put).map(([key, entry]) => put(key, valueOf(entry)))
+  const puts = Object.entries(release.put).map(([key, entry]) => put(key, encoded(entry)))
   await db
     .txn()
     .then(put(RELEASE_KEY, bytesOf(release.release)), ...puts, ...release.delete.map(key => del(key)))

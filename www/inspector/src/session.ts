@@ -27,8 +27,14 @@ export const trouble = signal<Trouble | undefined>(undefined)
 export const busy = signal<string | undefined>(undefined)
 /** Why the page's own store is not where it should be; `undefined` if it is. */
 export const fallback = signal<string | undefined>(undefined)
-/** Snapshots that the page holds open. */
-export const snapshots = signal<readonly Snapshot<'bytes', 'bytes'>[]>([])
+/** A snapshot that the page holds open. */
+export interface Held {
+  readonly id: number
+  readonly snapshot: Snapshot<'bytes', 'bytes'>
+}
+
+/** All of them. */
+export const snapshots = signal<readonly Held[]>([])
 
 /** The name of the page's own store. */
 const NAME = 'inspector'
@@ -96,7 +102,7 @@ export async function openOwn(): Promise<void> {
 export async function closeCurrent(): Promise<void> {
   const current = session.value
   session.value = undefined
-  for (const snapshot of snapshots.value) snapshot.close()
+  for (const { snapshot } of snapshots.value) snapshot.close()
   snapshots.value = []
   await current?.db.close()
 }

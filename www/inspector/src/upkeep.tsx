@@ -93,14 +93,12 @@ export function CompactForm() {
 }
 
 /** A rule of what the store forgets: a line of the form below. Others, as by prefix, become lines like these. */
-function Rule({ label, hint, children }: { label: string; hint: string; children: ComponentChildren }) {
+function Rule(props: { id: string; label: string; hint: string; children: ComponentChildren }) {
   return (
     <div class="rule">
-      <label>
-        {label}
-        {children}
-      </label>
-      <p class="quiet">{hint}</p>
+      <label for={props.id}>{props.label}</label>
+      {props.children}
+      <p class="quiet">{props.hint}</p>
     </div>
   )
 }
@@ -113,10 +111,11 @@ function AutoCompactionRule() {
   }
   return (
     <Rule
+      id="auto-compaction"
       label="Forget by itself"
       hint="Revisions are looked at every five minutes, ages after the first whole period. Lasts until the page is left."
     >
-      <select value={choice.value} onChange={event => change(event.currentTarget.value)}>
+      <select id="auto-compaction" value={choice.value} onChange={event => change(event.currentTarget.value)}>
         {Object.entries(POLICIES).map(([name, { words }]) => (
           <option key={name} value={name}>
             {words}
@@ -135,10 +134,12 @@ function ThinningRule() {
   }
   return (
     <Rule
+      id="thinning"
       label="Thin out with age"
       hint="Keeps every revision of the last hour, one an hour for a day, and one a day for 30 days: by pins of its own."
     >
       <select
+        id="thinning"
         value={choice.value}
         onChange={event => change(event.currentTarget.value === 'default' ? 'default' : 'off')}
       >
@@ -158,6 +159,7 @@ function QuotaRule() {
   }
   return (
     <Rule
+      id="quota"
       label="Quota in MiB"
       hint={
         quota === undefined
@@ -166,6 +168,7 @@ function QuotaRule() {
       }
     >
       <input
+        id="quota"
         type="number"
         min="0"
         step="any"
