@@ -1,8 +1,6 @@
 // The service worker: keeps all files of one build, and answers with them. The build puts their names here.
 const CACHE = `inspector-${'VERSION'}`
-const FILES = [
-  /* FILES */
-]
+const FILES = JSON.parse('FILES')
 
 self.addEventListener('install', event => {
   event.waitUntil(caches.open(CACHE).then(cache => cache.addAll(FILES)))
@@ -20,9 +18,9 @@ self.addEventListener('activate', event => event.waitUntil(takeOver()))
 
 /** The page from the network, so that a newer one is seen; without one, as it was. Files have their contents in their names. */
 async function answer(request) {
-  const kept = await caches.match(request, { ignoreSearch: true })
+  const kept = await caches.match(request, { ignoreSearch: true, ignoreVary: true })
   if (request.mode !== 'navigate') return kept ?? fetch(request)
-  return fetch(request).catch(() => kept ?? caches.match('/'))
+  return fetch(request).catch(() => kept ?? caches.match('/', { ignoreVary: true }))
 }
 
 self.addEventListener('fetch', event => {

@@ -13,13 +13,16 @@ export async function buildInspector() {
   await build({ configFile: CONFIG, root: ROOT, logLevel: 'warn' })
 }
 
-/** Serves what was built. Answers where, and how to end it. */
-export async function serveInspector({ port = PORT } = {}) {
+/**
+ * Serves what was built. Answers where, and how to end it.
+ * @param {{ port?: number, hosts?: string[] }} options `hosts` may be asked for besides localhost
+ */
+export async function serveInspector({ port = PORT, hosts = [] } = {}) {
   const server = await preview({
     configFile: CONFIG,
     root: ROOT,
     logLevel: 'warn',
-    preview: { host: HOST, port, open: false },
+    preview: { host: HOST, port, open: false, allowedHosts: hosts },
   })
   // By its name and not by its number: browsers store things for both, but show only one as safe everywhere.
   const { port: found } = /** @type {import('node:net').AddressInfo} */ (server.httpServer.address())

@@ -20,7 +20,7 @@ function offline() {
       const version = hash.digest('hex').slice(0, 16)
       const source = readFileSync(WORKER, 'utf8')
         .replace("'VERSION'", JSON.stringify(version))
-        .replace('[/* FILES */]', JSON.stringify(wanted))
+        .replace("'FILES'", JSON.stringify(JSON.stringify(wanted)))
       this.emitFile({ type: 'asset', fileName: 'sw.js', source })
     },
   }

@@ -6,12 +6,15 @@ import { serveInspector } from '../inspector/serve.mjs'
 /** How long a part of the page may take to be as it should, in milliseconds: a machine may be busy. */
 const PATIENCE = 20_000
 
+/** A name of this machine by which browsers don't take a page for one that is served securely. */
+export const INSECURE = 'insecure.test'
+
 let browser
 let server
 
 before(async () => {
-  server = await serveInspector({ port: 0 })
-  browser = await launch()
+  server = await serveInspector({ port: 0, hosts: [INSECURE] })
+  browser = await launch([`--host-resolver-rules=MAP ${INSECURE} 127.0.0.1`])
 })
 after(async () => {
   await browser?.close()
@@ -19,17 +22,16 @@ after(async () => {
 })
 
 /** A page of the inspector that has begun, in a browser that remembers nothing. What it throws fails the test. */
-export async function inspector(t, { query = '', init, ...options } = {}) {
+export async function inspector(t, { query, host, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options })
   context.setDefaultTimeout(PATIENCE)
-  if (init !== undefined) await context.addInitScript(init)
-  const page = await another(t, context, query)
+  const page = await another(t, context, { query, host })
   t.after(() => context.close())
   return page
 }
 
 /** One more tab of the same site. */
-export async function another(t, context, query = '') {
+export async function another(t, context, { query = '', host = 'localhost' } = {}) {
   const page = await context.newPage()
   const thrown = []
   page.on('pageerror', error => thrown.push(error.stack))
@@ -37,7 +39,7 @@ export async function another(t, context, query = '') {
   t.after(() => {
     if (thrown.length > 0) throw new Error(`the page failed:\n${thrown.join('\n')}`)
   })
-  await page.goto(`${server.address}${query}`)
+  await page.goto(`${server.address.replace('localhost', host)}${query}`)
   return page
 }
 

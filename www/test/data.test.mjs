@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { importStore, open } from 'palimpsest-kv'
-import { another, inspector, until, untilKeys, untilSaid } from './browser.mjs'
+import { open } from 'palimpsest-kv'
+import { another, INSECURE, inspector, until, untilKeys, untilSaid } from './browser.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'palimpsest-inspector-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -59,7 +59,11 @@ test('a file that is damaged, or no store, is refused in words, and the store th
   for (let at = 2; at < wholePages; at += 1) bytes[at * 4096 + 2000] ^= 0xff
   const files = [
     { name: 'damaged.plm', content: bytes, words: 'This store is damaged' },
-    { name: 'words.txt', content: 'these are words, and no store at all', words: 'This is not a Palimpsest store' },
+    {
+      name: 'words.txt',
+      content: 'these are words, and no store at all',
+      words: 'This is not a Palimpsest store',
+    },
     { name: 'empty.plm', content: '', words: 'empty.plm is empty' },
   ]
   for (const { name, content, words } of files) {
@@ -72,20 +76,20 @@ test('a file that is damaged, or no store, is refused in words, and the store th
 })
 
 test('without a private file system it is IndexedDB, without that memory, and the page says so', async t => {
-  const noOpfs = `delete StorageManager.prototype.getDirectory`
   const page = await inspector(t, { query: '?storage=indexeddb' })
   await untilKeys(page, 2523)
   await untilSaid(page, '(IndexedDB)')
-  const exported = await saved(page, 'saved.plx')
+  await page.getByRole('button', { name: 'Check everything' }).click()
+  const file = await saved(page, 'indexeddb.plm')
   await untilKeys(page, 2523)
-  const db = await importStore(readFileSync(exported), { storage: 'memory' })
+  const db = await open({ storage: { file } })
   t.after(() => db.close())
+  await db.check()
   assert.equal(await db.count(), 2523)
   await page.getByRole('button', { name: 'Delete this store' }).click()
   await page.getByRole('button', { name: 'Delete it with all of its history' }).click()
   await untilSaid(page, 'This store is empty.')
-  const nowhere = `${noOpfs}; delete globalThis.indexedDB`
-  const bare = await inspector(t, { query: '?storage=indexeddb', init: nowhere })
+  const bare = await inspector(t, { host: INSECURE })
   await untilSaid(bare, 'In memory only: gone when this page is closed')
   await untilSaid(bare, 'This browser does not let the store be where it would be best.')
   await untilKeys(bare, 2523)

@@ -26,15 +26,13 @@ export function useAnswer<T>(ask: () => Promise<T>, deps: readonly unknown[]): A
     current.isStale = true
     if (current.isAsking) return
     current.isAsking = true
-    void settle(current, setAnswer).finally(() => {
-      current.isAsking = false
-    })
+    void settle(current, setAnswer)
   }, deps)
   return answer
 }
 
 async function settle<T>(
-  state: { ask: () => Promise<T>; isStale: boolean },
+  state: { ask: () => Promise<T>; isAsking: boolean; isStale: boolean },
   tell: (answer: Answer<T>) => void,
 ): Promise<void> {
   while (state.isStale) {
@@ -46,4 +44,6 @@ async function settle<T>(
       if ((error as PalimpsestError).code !== 'CLOSED') tell({ value: undefined, trouble: troubleOf(error) })
     }
   }
+  // In the same breath as the last look at it, so that no change falls between.
+  state.isAsking = false
 }

@@ -10,11 +10,11 @@ import { type Db, deleteOwn, session } from './session.js'
 /** How often all is written anew: so seldom that less than 1 MiB becomes free, which would make the store shorter by itself. */
 const ROUNDS = 3
 /** Values that one transaction writes anew. */
-const AT_ONCE = 200
+const AT_ONCE = 300
 /** Values that the fourth step writes: fewer than the freed pages have room for. */
 const AGAIN = 1200
 /** A pause between two transactions, so that the map is seen filling, in milliseconds. */
-const PAUSE = 40
+const PAUSE = 30
 
 /** A step of the guided run. */
 export interface Step {

@@ -4,7 +4,7 @@ import type { Entry, Version } from 'palimpsest-kv'
 import { useAnswer } from './answer.js'
 import { bytesOf, textOf } from './bytes.js'
 import { count, counted } from './format.js'
-import { newest, oldest } from './live.js'
+import { newest, oldest, status } from './live.js'
 import { type Db, session } from './session.js'
 import { key, search, show, shown } from './time.js'
 
@@ -88,7 +88,7 @@ export function KeyTable() {
     if (db === undefined) return undefined
     return by === 'part' && text !== '' ? byPart(db, revision, text) : byPrefix(db, revision, text)
   }
-  const { value, trouble } = useAnswer(ask, [db, revision, text, by])
+  const { value, trouble } = useAnswer(ask, [db, revision, text, by, oldest.value, status.value?.pins])
   const chosen = key.value === undefined ? undefined : textOf(key.value)
   return (
     <section aria-label="Keys as of this revision" class="card grow">

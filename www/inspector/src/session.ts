@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals'
 import { type OpenOptions, open, type PalimpsestError, type Snapshot, type Store } from 'palimpsest-kv'
 import { size } from './format.js'
-import { ByteStorage, readOpfs, removeStore } from './storage.js'
+import { ByteStorage, readIndexedDb, readOpfs, removeStore } from './storage.js'
 import { type Trouble, troubleOf } from './words.js'
 
 export type Db = Store<'bytes', 'bytes'>
@@ -123,18 +123,7 @@ export async function openFile(file: File): Promise<void> {
   session.value = { db, kind: 'file', file: file.name, bytes }
 }
 
-/** The whole store as an export, made in a worker, where the engine of such a store can be had in place. */
-function exported(kind: Kind | 'file'): Promise<Blob> {
-  const worker = new Worker(new URL('./export-worker.ts', import.meta.url), { type: 'module' })
-  return new Promise<Blob>((resolve, reject) => {
-    worker.onmessage = ({ data }: MessageEvent<Blob | { message: string }>) =>
-      data instanceof Blob ? resolve(data) : reject(new Error(data.message))
-    worker.onerror = event => reject(new Error(event.message))
-    worker.postMessage({ storage: kind, name: NAME })
-  }).finally(() => worker.terminate())
-}
-
-/** A file with all of the store: as a store's file, or as an export where the browser keeps no file. */
+/** A file with all of the store, which `npx palimpsest` and Node open as it is. */
 export async function savedFile(): Promise<File | undefined> {
   const current = session.value
   if (current === undefined) return undefined
@@ -142,8 +131,8 @@ export async function savedFile(): Promise<File | undefined> {
   if (current.bytes !== undefined) return new File([current.bytes.content()], current.file ?? 'inspector.plm')
   await closeCurrent()
   try {
-    if (current.kind === 'opfs') return new File([await readOpfs(NAME)], 'inspector.plm')
-    return new File([await exported(current.kind)], 'inspector.plx')
+    const read = current.kind === 'opfs' ? readOpfs : readIndexedDb
+    return new File([await read(NAME)], 'inspector.plm')
   } finally {
     await openOwn()
   }

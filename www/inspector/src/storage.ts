@@ -64,6 +64,52 @@ export async function readOpfs(name: string): Promise<Blob> {
   return (await folder.getFileHandle(file)).getFile()
 }
 
+/** A stretch of bytes, and how a commit has changed a store: `pkg/src/browser/image.ts`. */
+interface Change {
+  readonly cut: number
+  readonly length: number
+  readonly parts: readonly { readonly at: number; readonly bytes: Uint8Array }[]
+}
+
+/** Bytes in a record of blocks. */
+const BLOCK_BYTES = 256 * 1024
+
+function answered<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
+/** The bytes of a store in IndexedDB, which must be closed: blocks, and the changes since, as `pkg/src/browser/database.ts` keeps them. */
+export async function readIndexedDb(name: string): Promise<Blob> {
+  const database = await answered(indexedDB.open(databaseName(name)))
+  const transaction = database.transaction(['blocks', 'log'], 'readonly')
+  const blocks = transaction.objectStore('blocks')
+  const [keys, values, changes] = await Promise.all([
+    answered(blocks.getAllKeys()),
+    answered(blocks.getAll()),
+    answered(transaction.objectStore('log').getAll()),
+  ])
+  database.close()
+  const bytes = new ByteStorage()
+  keys.forEach((key, at) => {
+    if (typeof key === 'number') bytes.write(key * BLOCK_BYTES, values[at])
+  })
+  bytes.truncate(values[keys.indexOf('length')] ?? 0)
+  for (const { cut, length, parts } of changes as Change[]) {
+    bytes.truncate(Math.min(cut, bytes.length()))
+    bytes.truncate(length)
+    for (const part of parts) bytes.write(part.at, part.bytes)
+  }
+  return new Blob([bytes.content()])
+}
+
+/** The package's name for a store's database. */
+function databaseName(name: string): string {
+  return `palimpsest-kv/${name}`
+}
+
 /** Deletes a store of a name, which must be closed, from where the browser keeps it. */
 export async function removeStore(kind: 'opfs' | 'indexeddb', name: string): Promise<void> {
   if (kind === 'opfs') {
@@ -71,9 +117,5 @@ export async function removeStore(kind: 'opfs' | 'indexeddb', name: string): Pro
     await folder.removeEntry(file)
     return
   }
-  await new Promise<void>((resolve, reject) => {
-    const request = indexedDB.deleteDatabase(`palimpsest-kv/${name}`)
-    request.onsuccess = () => resolve()
-    request.onerror = () => reject(request.error)
-  })
+  await answered(indexedDB.deleteDatabase(databaseName(name)))
 }

@@ -4,7 +4,7 @@ import { useEffect } from 'preact/hooks'
 import { useAnswer } from './answer.js'
 import { textOf } from './bytes.js'
 import { count, counted } from './format.js'
-import { newest, oldest } from './live.js'
+import { newest, oldest, status } from './live.js'
 import { RELEASE_KEY } from './releases.js'
 import { type Db, session } from './session.js'
 import { isNewest, key, show, shown } from './time.js'
@@ -78,7 +78,7 @@ export function RevisionChanges() {
   const revision = shown.value
   const { value } = useAnswer(
     async () => (db === undefined ? undefined : changesOf(db, revision)),
-    [db, revision],
+    [db, revision, oldest.value],
   )
   return (
     <section aria-label="What this revision changed" class="card">
@@ -94,7 +94,7 @@ function useRelease(): string | undefined {
   const revision = shown.value
   const { value } = useAnswer(
     async () => db?.get(RELEASE_KEY, { revision, values: 'utf8' }).catch(() => undefined),
-    [db, revision],
+    [db, revision, oldest.value, status.value?.pins],
   )
   return value
 }
@@ -104,6 +104,7 @@ export function Timeline() {
   const isPlaying = useSignal(false)
   const [last, first, at] = [newest.value, oldest.value, shown.value]
   const release = useRelease()
+  const isPinned = status.value?.holders.some(holder => holder.kind === 'pin' && holder.revision === at)
   useEffect(() => {
     if (!isPlaying.value) return
     if (at >= last) {
@@ -125,7 +126,7 @@ export function Timeline() {
         Revision <strong data-testid="shown">{count(at)}</strong> of {count(last)}
         {release !== undefined && <span class="chip">mime-db {release}</span>}
         {isNewest.value && <span class="chip accent">newest</span>}
-        {at < first && <span class="chip warn">forgotten</span>}
+        {at < first && <span class="chip warn">{isPinned ? 'pinned' : 'forgotten'}</span>}
       </label>
       <div class="slider">
         <button type="button" onClick={() => show(at - 1)} disabled={at <= 1} aria-label="One revision back">

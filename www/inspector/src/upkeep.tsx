@@ -152,10 +152,12 @@ function ThinningRule() {
 
 function QuotaRule() {
   const quota = status.value?.quotaBytes
+  /** What is being typed, until it is set: the store is looked at meanwhile. */
+  const draft = useSignal<string | undefined>(undefined)
   const change = (text: string) => {
     const mebibytes = Number(text)
     const bytes = text.trim() === '' ? undefined : Math.round(mebibytes * MEBIBYTE)
-    void withStore(db => db.setQuota(bytes))
+    void withStore(db => db.setQuota(bytes)).finally(() => (draft.value = undefined))
   }
   return (
     <Rule
@@ -173,7 +175,8 @@ function QuotaRule() {
         min="0"
         step="any"
         placeholder="none"
-        value={quota === undefined ? '' : quota / MEBIBYTE}
+        value={draft.value ?? (quota === undefined ? '' : quota / MEBIBYTE)}
+        onInput={event => (draft.value = event.currentTarget.value)}
         onChange={event => change(event.currentTarget.value)}
       />
     </Rule>
