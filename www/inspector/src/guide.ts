@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals'
 import { put } from 'palimpsest-kv'
 import { count, counted, size } from './format.js'
-import { look, pages, status } from './live.js'
+import { look, status, uses } from './live.js'
 import { encoded, releases, writeRelease } from './releases.js'
 import { type Db, deleteOwn, session } from './session.js'
 
@@ -45,13 +45,6 @@ async function now() {
   return seen
 }
 
-function leaves(): number {
-  const map = pages.value
-  if (map === undefined) return 0
-  const leaf = map.names.indexOf('leaf')
-  return map.kinds.reduce((sum, kind) => sum + (kind === leaf ? 1 : 0), 0)
-}
-
 /** The newest entries of all releases together. */
 function entries(): [string, unknown][] {
   return Object.entries(Object.assign({}, ...releases().map(release => release.put)))
@@ -82,7 +75,7 @@ async function write(): Promise<string> {
   }
   await store().checkpoint()
   const seen = await now()
-  return `${count(changes)} changes in ${releases().length} releases made ${releases().length} revisions. They fill ${counted(leaves(), 'leaf page')}; the file has ${size(seen.fileBytes)}.`
+  return `${count(changes)} changes in ${releases().length} releases made ${releases().length} revisions. They fill ${counted(uses.value.get('leaf') ?? 0, 'leaf page')}; the file has ${size(seen.fileBytes)}.`
 }
 
 async function overwrite(): Promise<string> {

@@ -1,10 +1,13 @@
 /** What the store is like now: asked for many times a second while something happens, and seldom else. */
 import { batch, computed, effect, signal } from '@preact/signals'
-import type { PageMap, PalimpsestError, Status } from 'palimpsest-kv'
+import type { PageMap, PageUse, PalimpsestError, Status } from 'palimpsest-kv'
 import { type Db, fail, session } from './session.js'
 
 /** Between two looks while something happens, in milliseconds. */
 const LIVELY = 80
+/** The same for a map of many pages, which takes longer to fetch and to draw. */
+const LIVELY_LARGE = 240
+const LARGE_PAGES = 5000
 /** The same when nothing has changed since the last look. */
 const IDLE = 500
 /** Samples that the curves show: about a minute of a busy store. */
@@ -30,6 +33,15 @@ export const samples = signal<readonly Sample[]>([])
 export const newest = computed(() => status.value?.revision ?? 1)
 /** The oldest revision that can be read, but for pinned ones. */
 export const oldest = computed(() => status.value?.compacted ?? 1)
+
+/** How many pages there are of each use. */
+export const uses = computed<ReadonlyMap<PageUse, number>>(() => {
+  const map = pages.value
+  if (map === undefined) return new Map()
+  const counts = new Uint32Array(map.names.length)
+  for (const kind of map.kinds) counts[kind] = (counts[kind] ?? 0) + 1
+  return new Map(map.names.map((name, at) => [name, counts[at] ?? 0]))
+})
 
 let timer: ReturnType<typeof setTimeout> | undefined
 let running: Promise<void> | undefined
@@ -71,6 +83,10 @@ async function looked(db: Db): Promise<boolean> {
   return isQuiet
 }
 
+function lively(): number {
+  return (pages.peek()?.kinds.length ?? 0) > LARGE_PAGES ? LIVELY_LARGE : LIVELY
+}
+
 async function lookOnce(): Promise<void> {
   const db = session.peek()?.db
   if (db === undefined) return
@@ -80,7 +96,7 @@ async function lookOnce(): Promise<void> {
   } catch (error) {
     if ((error as PalimpsestError).code !== 'CLOSED') fail(error)
   }
-  if (session.peek()?.db === db) timer = setTimeout(look, isQuiet || document.hidden ? IDLE : LIVELY)
+  if (session.peek()?.db === db) timer = setTimeout(look, isQuiet || document.hidden ? IDLE : lively())
 }
 
 /** Looks now; answers when what was seen is shown. A look that is under way may have begun too early for what was just done. */

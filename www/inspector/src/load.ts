@@ -14,7 +14,7 @@ export interface Plan {
 }
 
 /** Puts that are on their way at once when there is no rate. */
-const WAVE = 2000
+const WAVE = 400
 const TICK = 50
 
 export const isLoading = signal(false)
