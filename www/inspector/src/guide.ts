@@ -46,12 +46,13 @@ async function now() {
 }
 
 /** The newest entries of all releases together. */
-function entries(): [string, unknown][] {
-  return Object.entries(Object.assign({}, ...releases().map(release => release.put)))
+async function entries(): Promise<[string, unknown][]> {
+  const all = await releases()
+  return Object.entries(Object.assign({}, ...all.map(release => release.put)))
 }
 
 async function rewrite(total: number): Promise<void> {
-  const all = entries()
+  const all = await entries()
   for (let done = 0; done < total; done += AT_ONCE) {
     const part = Array.from(
       { length: Math.min(AT_ONCE, total - done) },
@@ -68,19 +69,20 @@ async function rewrite(total: number): Promise<void> {
 
 async function write(): Promise<string> {
   await deleteOwn()
+  const all = await releases()
   let changes = 0
-  for (const release of releases()) {
+  for (const release of all) {
     changes += await writeRelease(store(), release)
     await Promise.all([look(), pause()])
   }
   await store().checkpoint()
   const seen = await now()
-  return `${count(changes)} changes in ${releases().length} releases made ${releases().length} revisions. They fill ${counted(uses.value.get('leaf') ?? 0, 'leaf page')}; the file has ${size(seen.fileBytes)}.`
+  return `${count(changes)} changes in ${all.length} releases made ${all.length} revisions. They fill ${counted(uses.value.get('leaf') ?? 0, 'leaf page')}; the file has ${size(seen.fileBytes)}.`
 }
 
 async function overwrite(): Promise<string> {
   const before = await now()
-  await rewrite(ROUNDS * entries().length)
+  await rewrite(ROUNDS * (await entries()).length)
   await store().checkpoint()
   const after = await now()
   return `${count(after.records - before.records)} values were written over older ones, and the older ones are all still there: ${count(after.deadRecords)} dead records. The file grew from ${size(before.fileBytes)} to ${size(after.fileBytes)}.`

@@ -139,7 +139,8 @@ export function KeyTable() {
 }
 
 /** What became of a value, word by word. */
-function Diff({ before, after }: { before: string; after: string }) {
+function Diff({ before, after }: { before: string | undefined; after: string }) {
+  if (before === undefined) return <code>{after}</code>
   if (before === after) return <code>{after} (the same again)</code>
   return (
     <code>
@@ -165,7 +166,10 @@ function VersionItem({ version, before }: { version: Past; before: Past | undefi
       {version.type === 'delete' ? (
         <em>deleted</em>
       ) : (
-        <Diff before={before?.type === 'put' ? textOf(before.value) : ''} after={textOf(version.value)} />
+        <Diff
+          before={before?.type === 'put' ? textOf(before.value) : undefined}
+          after={textOf(version.value)}
+        />
       )}
     </li>
   )

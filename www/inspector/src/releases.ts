@@ -1,6 +1,5 @@
 /** The history of mime-db that the tour has, too: each release becomes one revision. */
 import { del, put } from 'palimpsest-kv'
-import source from '../../tour/data/mime-db-history.ndjson?raw'
 import { bytesOf } from './bytes.js'
 import type { Db } from './session.js'
 
@@ -13,8 +12,9 @@ interface Release {
   readonly delete: readonly string[]
 }
 
-/** All releases, oldest first. */
-export function releases(): readonly Release[] {
+/** All releases, oldest first. They are half of the page's code, and loaded when they are needed. */
+export async function releases(): Promise<readonly Release[]> {
+  const { default: source } = await import('../../tour/data/mime-db-history.ndjson?raw')
   return source
     .trimEnd()
     .split('\n')
@@ -38,6 +38,6 @@ export async function writeRelease(db: Db, release: Release): Promise<number> {
 
 /** Writes all releases. */
 export async function writeReleases(db: Db): Promise<void> {
-  for (const release of releases()) await writeRelease(db, release)
+  for (const release of await releases()) await writeRelease(db, release)
   await db.checkpoint()
 }
