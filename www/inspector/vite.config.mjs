@@ -34,6 +34,8 @@ export default defineConfig({
     target: 'es2022',
     // The engine is one chunk, larger than what is warned of.
     chunkSizeWarningLimit: 2000,
+    // On a busy machine a build takes longer, which is not worth a warning.
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   worker: { format: 'es' },
   plugins: [offline()],

@@ -65,7 +65,7 @@ function Notices() {
 
 /** Opens the page's own store; a new one gets the releases, so that there is something to see. */
 export async function start(): Promise<void> {
-  const isOpen = await during('Opening', openOwn)
+  const isOpen = await tried(openOwn)
   const db = session.value?.db
   if (!isOpen || db === undefined || db.revision > 1) return
   await tried(() => writeReleases(db))
@@ -121,7 +121,7 @@ export function App() {
         <h2>Keep and forget</h2>
         <div class="cards">
           <CompactForm />
-          <Rules />
+          <Rules key={session.value?.id} />
           <Holds />
         </div>
         <h2>Load and data</h2>

@@ -10,6 +10,8 @@ type Kind = 'opfs' | 'indexeddb' | 'memory'
 
 /** A store that is open. */
 export interface Session {
+  /** Another one each time that a store is opened: what a store was told until it is closed goes with it. */
+  readonly id: number
   readonly db: Db
   /** Where its bytes are; `'file'` for a copy of a file in memory. */
   readonly kind: Kind | 'file'
@@ -40,6 +42,13 @@ export const snapshots = signal<readonly Held[]>([])
 const NAME = 'inspector'
 const OPTIONS = { values: 'bytes', keys: 'bytes', maxTxnOps: 8192 } as const
 const KINDS: readonly Kind[] = ['opfs', 'indexeddb', 'memory']
+
+let lastId = 0
+
+function nextId(): number {
+  lastId += 1
+  return lastId
+}
 
 /** Shows what went wrong. */
 export function fail(error: unknown): void {
@@ -73,7 +82,7 @@ async function openKind(kind: Kind): Promise<Session> {
   const place: OpenOptions<'bytes', 'bytes'> =
     bytes === undefined ? { storage: kind as 'opfs', name: NAME } : { storage: bytes }
   const db = await open({ ...OPTIONS, ...place, onError: fail })
-  return { db, kind, file: undefined, bytes }
+  return { id: nextId(), db, kind, file: undefined, bytes }
 }
 
 /** Which storages are tried, in their order: all of them, or from the one on that the page's address names. */
@@ -120,7 +129,7 @@ export async function openFile(file: File): Promise<void> {
   const db = await open({ ...OPTIONS, storage: bytes, onError: fail })
   await closeCurrent()
   fallback.value = undefined
-  session.value = { db, kind: 'file', file: file.name, bytes }
+  session.value = { id: nextId(), db, kind: 'file', file: file.name, bytes }
 }
 
 /** A file with all of the store, which `npx palimpsest` and Node open as it is. */
