@@ -24,6 +24,16 @@ async function startTime(page, address) {
   )
 }
 
+/** How much of a processor the page's main thread has used so far, in seconds: what others on the machine do is no part of it. */
+async function mainThread(page) {
+  const devtools = await page.context().newCDPSession(page)
+  await devtools.send('Performance.enable', { timeDomain: 'threadTicks' })
+  return async () => {
+    const { metrics } = await devtools.send('Performance.getMetrics')
+    return metrics.find(({ name }) => name === 'TaskDuration').value
+  }
+}
+
 /** Times between frames until a function is stopped. */
 function watchFrames(page) {
   return page.evaluate(() => {
@@ -46,14 +56,14 @@ function framesSeen(page) {
   })
 }
 
-function report(what, times) {
+function report(what, times, busy = 0) {
   const sorted = [...times].sort((a, b) => a - b)
   const at = part => (sorted[Math.floor((sorted.length - 1) * part)] ?? 0).toFixed(1)
   const late = times.filter(time => time > LATE_MS).length
   const total = times.reduce((sum, time) => sum + time, 0)
   console.log(
     `${what}: ${times.length} frames in ${(total / 1000).toFixed(1)} s, ${((times.length / total) * 1000).toFixed(1)} a second; ` +
-      `half at most ${at(0.5)} ms, 99% ${at(0.99)} ms, longest ${at(1)} ms; ${late} late`,
+      `half at most ${at(0.5)} ms, 99% ${at(0.99)} ms, longest ${at(1)} ms; ${late} late; the main thread worked ${((busy / total) * 1e6).toFixed(0)} ms a second`,
   )
 }
 
@@ -67,27 +77,31 @@ try {
   )
   await page.getByText('2,523 keys at').waitFor()
   console.log(`again: after ${(await startTime(page, server.address)).toFixed(0)} ms`)
-  await watchFrames(page)
-  await page.waitForTimeout(3000)
-  report('at rest', await framesSeen(page))
+  const used = await mainThread(page)
+  const measured = async (what, work) => {
+    const before = await used()
+    await watchFrames(page)
+    await work()
+    const times = await framesSeen(page)
+    report(what, times, (await used()) - before)
+  }
+  await measured('at rest', () => page.waitForTimeout(3000))
   const load = page.getByRole('form', { name: 'Load' })
   await load.getByLabel('Puts a second').selectOption('Infinity')
   await load.getByLabel('Stop after').selectOption(String(revisions))
   await load.getByLabel('Over keys').selectOption('100000')
   const began = performance.now()
-  await watchFrames(page)
-  await load.getByRole('button', { name: 'Write' }).click()
-  await page
-    .getByTestId('written')
-    .getByText(`${revisions.toLocaleString('en')} puts.`)
-    .waitFor({ timeout: 600_000 })
-  report('while writing', await framesSeen(page))
+  await measured('while writing', async () => {
+    await load.getByRole('button', { name: 'Write' }).click()
+    const words = `${revisions.toLocaleString('en')} puts.`
+    await page.getByTestId('written').getByText(words).waitFor({ timeout: 600_000 })
+  })
   console.log(`${revisions} puts in ${((performance.now() - began) / 1000).toFixed(1)} s`)
   await page.waitForTimeout(1000)
-  await watchFrames(page)
-  await page.getByRole('button', { name: 'Compact', exact: true }).click()
-  await page.getByTestId('compaction').getByText('Done.').waitFor({ timeout: 600_000 })
-  report('while compacting', await framesSeen(page))
+  await measured('while compacting', async () => {
+    await page.getByRole('button', { name: 'Compact', exact: true }).click()
+    await page.getByTestId('compaction').getByText('Done.').waitFor({ timeout: 600_000 })
+  })
   console.log(await page.getByTestId('compaction').innerText())
 } finally {
   await browser.close()
