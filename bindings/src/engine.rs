@@ -15,7 +15,7 @@ use crate::holders::{holders, packed_use};
 use crate::keys::{exact, revision, selection};
 use crate::objects::{
     AutoCompactionObject, CheckObject, DeletedObject, HashObject, NextObject, OpenOptions, ProgressObject,
-    StatusObject, ThinningObject, from_js, to_js,
+    RuleObject, StatusObject, ThinningObject, from_js, rules, to_js,
 };
 use crate::random::random_id;
 use crate::reads::RangeOptions;
@@ -245,6 +245,16 @@ impl Engine {
         let thinning = from_js::<Option<ThinningObject>>(thinning)?;
         let thinning = thinning.map(ThinningObject::thinning).transpose()?;
         self.write()?.set_thinning(thinning).map_err(translated)
+    }
+
+    /// Changes which versions stay whatever is compacted: `{ prefix, newest, forAtLeast }`, with prefixes as bytes.
+    ///
+    /// # Errors
+    /// As [`Store::set_retention`].
+    #[wasm_bindgen(js_name = setRetention)]
+    pub fn set_retention(&self, retention: JsValue) -> JsResult<()> {
+        let retention = rules(from_js::<Vec<RuleObject>>(retention)?)?;
+        self.write()?.set_retention(retention).map_err(translated)
     }
 
     /// Changes how many bytes of pages may be in use; nothing sets no bound.

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use palimpsest_kv::{
-    AutoCompaction, CheckReport, CompactionProgress, Deleted, Durability, HashKv, Next, Options, Revoked,
-    Status, Thinning,
+    AutoCompaction, CheckReport, CompactionProgress, Deleted, Durability, HashKv, Next, Options,
+    RetentionRule, Revoked, Status, Thinning,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
@@ -46,6 +46,7 @@ pub(crate) struct OpenOptions {
     max_txn_ops: Option<usize>,
     auto_compaction: Option<AutoCompactionObject>,
     thinning: Option<ThinningObject>,
+    retention: Option<Vec<RuleObject>>,
     quota_bytes: Option<f64>,
 }
 
@@ -97,6 +98,31 @@ impl ThinningObject {
     }
 }
 
+/// A rule of retention; the time is in milliseconds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RuleObject {
+    #[serde(with = "serde_bytes")]
+    prefix: Vec<u8>,
+    newest: Option<f64>,
+    for_at_least: Option<f64>,
+}
+
+/// The rules that JavaScript says.
+pub(crate) fn rules(rules: Vec<RuleObject>) -> JsResult<Vec<RetentionRule>> {
+    let rule = |rule: RuleObject| {
+        let mut all = RetentionRule::of(&rule.prefix);
+        if let Some(versions) = rule.newest {
+            all = all.newest(exact(versions)?);
+        }
+        if let Some(time) = rule.for_at_least {
+            all = all.for_at_least(as_duration("retention.forAtLeast", time)?);
+        }
+        Ok(all)
+    };
+    rules.into_iter().map(rule).collect()
+}
+
 /// A duration that JavaScript says in milliseconds.
 pub(crate) fn as_duration(what: &str, millis: f64) -> JsResult<Duration> {
     Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| {
@@ -132,6 +158,7 @@ impl OpenOptions {
             max_value_bytes: self.max_value_bytes.unwrap_or(default.max_value_bytes),
             max_txn_ops: self.max_txn_ops.unwrap_or(default.max_txn_ops),
             auto_compaction: self.auto_compaction.unwrap_or_default().policy()?,
+            retention: rules(self.retention.unwrap_or_default())?,
             thinning: self.thinning.map(ThinningObject::thinning).transpose()?,
             quota_bytes: self.quota_bytes.map(exact).transpose()?,
             store_id: Some(store_id),
@@ -235,6 +262,7 @@ pub(crate) struct StatusObject {
     is_out_of_space: bool,
     is_shrinking: bool,
     is_compacting: bool,
+    retention_rules: u64,
     leases: u64,
     pins: u64,
     watchers: u64,
@@ -266,6 +294,7 @@ impl StatusObject {
             is_out_of_space: status.is_out_of_space,
             is_shrinking: status.is_shrinking,
             is_compacting: status.is_compacting,
+            retention_rules: status.retention_rules,
             leases: status.leases,
             pins: status.pins,
             watchers: status.watchers,

@@ -56,7 +56,7 @@ impl From<Examined> for ExaminedObject {
     }
 }
 
-/// One change of one key, or some changes of a stretch of revisions.
+/// One change of one key, some changes of a stretch of revisions, or what the store remembered besides.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LostObject {
@@ -80,6 +80,7 @@ impl From<Lost> for LostObject {
             Lost::Revisions { from, to, what } => {
                 Self { from_revision: Some(from.get()), to_revision: Some(to.get()), what, ..Self::default() }
             }
+            Lost::Remembered { what } => Self { what, ..Self::default() },
             other => Self { what: format!("{other:?}"), ..Self::default() },
         }
     }
@@ -101,6 +102,8 @@ struct SalvagedObject {
     keys: u64,
     revision: u64,
     compacted: Option<u64>,
+    leases: u64,
+    pins: u64,
 }
 
 impl From<Salvaged> for SalvagedObject {
@@ -119,6 +122,8 @@ impl From<Salvaged> for SalvagedObject {
             keys: saved.keys,
             revision: saved.revision.get(),
             compacted: saved.compacted.map(|revision| revision.get()),
+            leases: saved.leases,
+            pins: saved.pins,
         }
     }
 }

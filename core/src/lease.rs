@@ -267,7 +267,6 @@ impl Leases {
     }
 
     /// The same, for something else than a checkpoint.
-    #[cfg(feature = "exchange")]
     pub(crate) fn listed(&self) -> Vec<Kept> {
         self.leases.iter().map(|(id, lease)| lease.kept(*id, self.seen)).collect()
     }

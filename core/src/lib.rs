@@ -113,7 +113,7 @@ mod sync;
 mod times;
 mod watch;
 
-pub use compaction::{AutoCompaction, Thinning};
+pub use compaction::{AutoCompaction, RetentionRule, Thinning};
 pub use error::{Error, HoldBound, PageKind, Result};
 #[cfg(feature = "exchange")]
 pub use exchange::{EtcdImport, EtcdImported, Export, HashCheck, Import, import_etcd};

@@ -33,6 +33,8 @@ pub const DEFAULT_FLUSH_INTERVAL_MICROS: u64 = 100_000;
 pub const MIN_LEASE_SECONDS: u64 = 2;
 /// The longest life of a lease, in seconds, as in etcd (`server/lease/lessor.go`).
 pub const MAX_LEASE_SECONDS: u64 = 9_000_000_000;
+/// Versions of a key that a rule of retention may keep at most, in records.
+pub const MAX_RETAINED_VERSIONS: u64 = 10_000;
 /// The longest name of a pin, in bytes.
 pub const MAX_PIN_NAME_BYTES: usize = 255;
 /// Events after which a watcher's batch ends, at the end of a revision, as in etcd (`server/storage/mvcc/watcher_group.go`).

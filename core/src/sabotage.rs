@@ -40,6 +40,8 @@ mod switch {
         DurableTooEarly,
         /// A failed write or sync does not stop later writes.
         FailureForgotten,
+        /// A call to the storage that panicked does not stop later writes.
+        PanicForgotten,
         /// Freed pages are used again before a checkpoint has let go of them.
         PendingReusedEarly,
         /// Freed pages are used again while a snapshot reads them.
@@ -108,6 +110,8 @@ mod switch {
         UnpinnedForgotten,
         /// A tombstone is removed though a pin holds an older record of its key.
         TombstoneBeforeElder,
+        /// A rule of retention keeps a version less than it says.
+        OneVersionLess,
         /// Checkpoints do not remember the pins.
         PinsNotCheckpointed,
         /// Background work changes the hash of a history.

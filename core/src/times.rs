@@ -150,9 +150,17 @@ impl Times {
         self.logged = self.logged.filter(&is_kept);
     }
 
-    /// Forgets what only tells of revisions that are compacted: of the samples that are not after `compacted`, all but the last.
-    pub(crate) fn compact(&mut self, compacted: u64) {
-        let is_before = |sample: &Sample| sample.revision <= compacted;
+    /// Forgets what tells of revisions after one.
+    pub(crate) fn forget_after(&mut self, revision: u64) {
+        self.forget(|sample| sample.revision <= revision);
+    }
+
+    /// Forgets what only tells of revisions that are compacted: of the samples that are not after `compacted`, all but the last, and those that
+    /// tell what was there within so long before the newest sample.
+    pub(crate) fn compact(&mut self, compacted: u64, memory: Duration) {
+        let memory = u64::try_from(memory.as_millis()).unwrap_or(u64::MAX);
+        let needed = self.last().map_or(0, |last| last.millis.saturating_sub(memory));
+        let is_before = |sample: &Sample| sample.revision <= compacted && sample.millis <= needed;
         let recent = self.recent.partition_point(is_before);
         let old = self.old.partition_point(is_before);
         // The last that is not after it is the one to begin with.
@@ -343,7 +351,7 @@ mod tests {
         let mut times = Times::default();
         (1..=200).for_each(|revision| note(&mut times, START + revision * 10_000, revision * 2));
         for (compacted, first) in [(1, 2), (2, 2), (101, 100), (396, 396), (400, 400)] {
-            times.compact(compacted);
+            times.compact(compacted, Duration::ZERO);
             times.check(400).unwrap();
             assert_eq!(times.first().map(|sample| sample.revision), Some(first));
             let again = Times::restore(&times.keep()).unwrap();

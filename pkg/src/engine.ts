@@ -210,6 +210,7 @@ export interface RawEngine extends RawReader {
   watchProgress(watcher: number): number | undefined
   cancelWatcher(watcher: number): void
   setAutoCompaction(policy: object): void
+  setRetention(rules: object[]): void
   setThinning(thinning: object | undefined): void
   setQuota(bytes: number | undefined): void
   shrink(): void
@@ -279,6 +280,8 @@ export interface RawSalvaged {
   keys: number
   revision: number
   compacted?: number | undefined
+  leases: number
+  pins: number
 }
 
 /** Linear memory; its buffer is another one whenever it has grown. */

@@ -7,6 +7,7 @@ import {
   type Codecs,
   checkOptions,
   checkPolicy,
+  checkRetention,
   checkRevision,
   checkThinning,
   checkTime,
@@ -84,6 +85,11 @@ export abstract class MaintainedStore<V extends t.ValueCodec, K extends t.KeyCod
   async setAutoCompaction(policy: t.AutoCompaction): Promise<void> {
     const checked = checkPolicy(policy)
     this.changing(() => this.#engine.setAutoCompaction(checked))
+  }
+
+  async setRetention(retention: readonly t.RetentionRule[]): Promise<void> {
+    const checked = checkRetention(retention)
+    this.changing(() => this.#engine.setRetention(checked))
   }
 
   async setThinning(thinning: t.Thinning): Promise<void> {

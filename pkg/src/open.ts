@@ -3,7 +3,7 @@ import type { Instance, RawEngine, RawModule } from './engine.js'
 import { Instance as EngineInstance } from './engine.js'
 import { invalid, type PalimpsestError, show } from './errors.js'
 import type { Host } from './host.js'
-import { checkOptions, checkPolicy, checkThinning, type Rules, rules } from './options.js'
+import { checkOptions, checkPolicy, checkRetention, checkThinning, type Rules, rules } from './options.js'
 import { EngineStore } from './store.js'
 import type * as t from './types.js'
 
@@ -19,6 +19,7 @@ export const openRules: Rules = {
   compactionBatchLimit: rules.size,
   compactionPause: rules.duration,
   autoCompaction: rules.anything,
+  retention: rules.anything,
   thinning: rules.anything,
   quotaBytes: rules.number,
   maxKeyBytes: rules.size,
@@ -126,10 +127,20 @@ async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
   make: Make,
 ): Promise<EngineStore<V, K>> {
   const instance = await load(environment)
-  const { keys, values, onError, durability = 'strict', autoCompaction, thinning, ...rest } = options
+  const {
+    keys,
+    values,
+    onError,
+    durability = 'strict',
+    autoCompaction,
+    retention,
+    thinning,
+    ...rest
+  } = options
   const { storage: where, name, worker: _inPlace, ...others } = rest
   const codecs = { values: values ?? ('utf8' as V), keys: keys ?? ('utf8' as K) }
   const policy = checkPolicy(autoCompaction ?? 'off')
+  const retained = checkRetention(retention ?? [])
   const thinner = checkThinning(thinning ?? 'off')
   const storage = await openStorage({ storage: where, name }, environment)
   const { info, release, onExit } = storage
@@ -137,6 +148,7 @@ async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     const engine = await make(instance, storage.object, {
       ...others,
       autoCompaction: policy,
+      retention: retained,
       thinning: thinner,
       // Which revisions watchers are told of. In memory, which no crash survives, there is nothing to wait for.
       durability: info.kind === 'memory' ? 'relaxed' : durability,

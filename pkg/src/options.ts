@@ -1,3 +1,4 @@
+import { checkBound, encodeKey } from './codec.js'
 import { invalid, show } from './errors.js'
 import type { AbortSignalLike, AutoCompaction, KeyCodec, Thinning, ValueCodec } from './types.js'
 
@@ -216,6 +217,22 @@ export function checkPolicy(policy: AutoCompaction): object {
   if (periodic === undefined && revisions === undefined)
     throw invalid(`the option autoCompaction must be one of ${words}`, { option: 'autoCompaction' })
   return policy
+}
+
+const ruleRules: Rules = { prefix: () => undefined, newest: rules.number, forAtLeast: rules.interval }
+
+/** Checks rules of retention, and says them as the bindings read them. */
+export function checkRetention(retention: unknown): object[] {
+  if (!Array.isArray(retention))
+    throw invalid(`the option retention must be a list of { prefix, ... }, not ${show(retention)}`, {
+      option: 'retention',
+    })
+  return retention.map(rule => {
+    if (rule === null || typeof rule !== 'object')
+      throw invalid(`a rule of retention must be { prefix, ... }, not ${show(rule)}`, { option: 'retention' })
+    checkOptions(rule, ruleRules)
+    return { ...rule, prefix: encodeKey(checkBound(rule.prefix)) }
+  })
 }
 
 const HOUR = 3_600_000

@@ -75,16 +75,23 @@ export function checkText(file: string, found: RawExamined): string {
 function lostLine({ key, revision, fromRevision, toRevision, what }: RawLost): string {
   const name = key && (JSON.stringify(text(key)) ?? `0x${hex(key)}`)
   if (name !== undefined) return `${name} of revision ${revision}: ${what}`
+  if (fromRevision === undefined) return `leases, pins and times as of the last checkpoint: ${what}`
   return fromRevision === toRevision
     ? `some of revision ${fromRevision}: ${what}`
     : `some of revisions ${fromRevision} to ${toRevision}: ${what}`
+}
+
+/** The leases and pins of a store, if it has any. */
+function held({ leases, pins }: { leases: number; pins: number }): string {
+  const counts = [leases > 0 ? count(leases, 'lease') : '', pins > 0 ? count(pins, 'pin') : '']
+  return counts.map(text => text && `, ${text}`).join('')
 }
 
 /** What `salvage` tells people. */
 export function salvageText({ file, out }: { file: string; out: string }, saved: RawSalvaged): string {
   const lines = [
     `${out} has ${isComplete(saved) ? 'all' : 'what could be read'} of ${file}`,
-    contents({ ...saved, records: saved.recordsSaved }),
+    contents({ ...saved, records: saved.recordsSaved }) + held(saved),
   ]
   if (saved.damagedPages > 0) {
     lines.push(`${count(saved.damagedPages, 'page')} of ${grouped(saved.pagesRead)} damaged`)

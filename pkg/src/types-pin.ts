@@ -1,3 +1,4 @@
+import type { Key } from './types-base.js'
 import type { WriteOptions } from './types-write.js'
 
 /** How a revision is pinned. */
@@ -45,3 +46,25 @@ export type Thinning =
   | 'off'
   | 'default'
   | { readonly allFor: number; readonly steps?: readonly ThinningStep[] | undefined }
+
+/**
+ * What compaction leaves of the keys that begin with a prefix, besides what it always does. Of several rules that of the longest prefix decides, so
+ * that one that says nothing more exempts its keys from another.
+ *
+ * What a rule keeps lies below the compacted revision: `history` shows it, and reads at pinned revisions do, and every other read in the past is
+ * refused as without rules.
+ *
+ * Rules are not written down in the store: they are those of who has it open, like the policy of automatic compaction. Opened without them, the
+ * store gives up what they have kept. A copy has the versions that rules keep when it is made, and not the rules.
+ */
+export interface RetentionRule {
+  /** The prefix; an empty one is of all keys. */
+  readonly prefix: Key
+  /**
+   * How many versions are kept of each key, the present one among them, while the key exists: once it is deleted, and compaction has reached
+   * that, none.
+   */
+  readonly newest?: number | undefined
+  /** For how many milliseconds what would be removed stays after it was replaced, deleted, or no longer among the newest. */
+  readonly forAtLeast?: number | undefined
+}

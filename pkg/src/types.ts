@@ -13,7 +13,7 @@ import type {
 } from './types-base.js'
 import type { Export, ExportOptions } from './types-copies.js'
 import type { DryRun, DryRunOptions } from './types-past.js'
-import type { Pin, Pinned, PinOptions, Thinning } from './types-pin.js'
+import type { Pin, Pinned, PinOptions, RetentionRule, Thinning } from './types-pin.js'
 import type { Reader } from './types-read.js'
 import type { CompareKeys, Txn } from './types-txn.js'
 import type { Watch, WatchOptions } from './types-watch.js'
@@ -139,7 +139,10 @@ export interface Status {
   readonly keys: number
   /** Records stored: versions and tombstones. */
   readonly records: number
-  /** Records that a newer one has replaced and that are not yet removed, those that pins hold among them. */
+  /**
+   * Records that a newer one has replaced and that are not yet removed, those that pins hold among them, and those not that a rule keeps for
+   * their number.
+   */
   readonly deadRecords: number
   /** Bytes in a page. */
   readonly pageBytes: number
@@ -155,6 +158,8 @@ export interface Status {
   readonly isShrinking: boolean
   /** Whether background work has dead records to remove: for a compaction, or because what held them is gone. */
   readonly isCompacting: boolean
+  /** Rules of retention. */
+  readonly retentionRules: number
   /** Leases that have not ended. */
   readonly leases: number
   /** Pins; `pins()` tells what each holds. */
@@ -255,6 +260,8 @@ export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec =
   readonly compactionPause?: number | undefined
   /** Which history is given up by itself; `'off'` by default. `setAutoCompaction` changes it later. */
   readonly autoCompaction?: AutoCompaction | undefined
+  /** Which versions stay whatever is compacted; none besides the present ones by default. `setRetention` changes it later. */
+  readonly retention?: readonly RetentionRule[] | undefined
   /** How history gets thinner with age; `'off'` by default. `setThinning` changes it later. */
   readonly thinning?: Thinning | undefined
   /**
@@ -394,6 +401,11 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   timeOf(revision: number): Promise<Date | undefined>
   /** Changes which history is given up by itself, from now on. */
   setAutoCompaction(policy: AutoCompaction): Promise<void>
+  /**
+   * Changes which versions stay whatever is compacted, from now on, or from when the compaction that is under way has finished. What is gone
+   * does not come back.
+   */
+  setRetention(rules: readonly RetentionRule[]): Promise<void>
   /** Changes how history gets thinner with age, from now on. Pins that were set for it stay until they end. */
   setThinning(thinning: Thinning): Promise<void>
   /** Changes how many bytes of pages may be in use, from now on; `undefined` sets no bound. */

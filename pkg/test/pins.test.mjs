@@ -1,4 +1,4 @@
-// Pins, and watches that compaction waits for.
+// What compaction leaves: pins, rules of retention, thinning, and watches that it waits for.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -165,5 +165,33 @@ test('history gets thinner by itself', async t => {
     const error = await refusal(() => db.setThinning(thinning))
     assert.equal(error.code, 'INVALID_ARGUMENT', JSON.stringify(thinning))
     assert.equal((await refusal(() => open({ storage: 'memory', thinning }))).code, 'INVALID_ARGUMENT')
+  }
+})
+
+test('rules of retention keep the newest versions', async t => {
+  const retention = [{ prefix: 'a', newest: 3 }, { prefix: 'ab' }]
+  const db = await fresh(t, { retention })
+  for (let number = 0; number < 5; number += 1)
+    for (const key of ['a', 'ab', 'c']) await db.put(key, String(number))
+  await (await db.compact(db.revision)).done
+  const { records, retentionRules } = await db.status()
+  assert.deepEqual([records, retentionRules], [5, 2])
+  await db.setRetention([{ prefix: Uint8Array.of(97), forAtLeast: 100 }])
+  await db.put('a', 'last')
+  await (await db.compact(db.revision)).done
+  while ((await db.status()).records > 3) await pause(20)
+  await db.setRetention([{ prefix: '', newest: 10_000 }])
+  for (const [rules, says] of [
+    [{}, /must be a list/],
+    [[5], /must be \{ prefix/],
+    [[{}], /key/],
+    [[{ prefix: 'a', newset: 5 }], /no option "newset"/],
+    [[{ prefix: 'a', newest: 0 }], /newest must be/],
+    [[{ prefix: 'a', newest: 10_001 }], /retention.*10000/],
+    [[{ prefix: 'a' }, { prefix: 'a' }], /two rules/],
+  ]) {
+    const error = await refusal(() => db.setRetention(rules))
+    assert.equal(error.code, 'INVALID_ARGUMENT', JSON.stringify(rules))
+    assert.match(error.message, says)
   }
 })

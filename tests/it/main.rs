@@ -43,6 +43,8 @@ mod pins;
 #[cfg(test)]
 mod quota;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod salvage;
 #[cfg(test)]
 mod semantics;

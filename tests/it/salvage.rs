@@ -1,6 +1,10 @@
 //! Salvage of a store that is whole gives that store again; of a damaged one, all that can be read.
 
-use palimpsest_kv::{Damage, Keys, Options, PageKind, Revision, Salvaged, Store, examine, salvage};
+use std::fmt::Debug;
+
+use palimpsest_kv::{
+    Damage, Keys, LeaseId, Options, PageKind, Revision, Salvaged, Store, Time, examine, salvage,
+};
 use palimpsest_kv_tests::action::{Action, Found};
 use palimpsest_kv_tests::checked::Checked;
 use palimpsest_kv_tests::faulty::FaultyStorage;
@@ -17,6 +21,15 @@ const BATCH_STEPS: usize = 150;
 fn contents(store: &Store<FaultyStorage>, revision: u64) -> Vec<Found> {
     let result = store.range(Keys::all()).at(revision).collect().unwrap();
     result.entries.iter().map(Found::from).collect()
+}
+
+/// What a store remembers besides its records: leases with their times and keys, pins, and when each revision was there.
+fn remembered(store: &Store<FaultyStorage>) -> impl PartialEq + Debug {
+    let now = Time::from_micros(0);
+    let lease = |id| (store.lease(id, now), store.lease_keys(id));
+    let leases: Vec<_> = store.leases().into_iter().map(lease).collect();
+    let times: Vec<_> = (1..=store.revision().get()).map(|revision| store.time_of(revision)).collect();
+    (leases, store.pins(), times)
 }
 
 /// Salvages a disk, which must not be touched by that. Answers the report and the new disk.
@@ -51,10 +64,23 @@ fn check_whole(model: &Model, bytes: &[u8]) {
     assert_eq!((sound.revision, sound.compacted), (old.revision(), old.compacted()));
     assert_eq!((sound.keys, sound.records), (report.keys, report.records_saved));
     assert_eq!((report.revision, report.compacted), (old.revision(), old.compacted()));
+    assert_eq!(remembered(&store), remembered(&old));
+    assert_eq!((report.leases, report.pins), (old.leases().len() as u64, old.pins().len() as u64));
+    for pin in old.pins() {
+        let at = pin.revision.get();
+        let seen = |store| {
+            contents(store, at).into_iter().map(|found| Found { lease: 0, ..found }).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&store), seen(&old), "pinned revision {at}");
+    }
+    let leases: Vec<u64> = old.leases().into_iter().map(LeaseId::get).collect();
     for revision in store.compacted().map_or(1, Revision::get).max(1)..=model.revision() {
-        // Salvage saves no leases.
-        let detached = |found: Found| Found { lease: 0, ..found };
-        let expected: Vec<Found> = model.at(&Keys::all(), revision).into_iter().map(detached).collect();
+        // A version whose lease is gone names none.
+        let known = |found: Found| Found {
+            lease: if leases.contains(&found.lease) { found.lease } else { 0 },
+            ..found
+        };
+        let expected: Vec<Found> = model.at(&Keys::all(), revision).into_iter().map(known).collect();
         assert_eq!(contents(&store, revision), expected, "revision {revision}");
     }
     let next = store.put("after", "salvage").unwrap().revision.get();

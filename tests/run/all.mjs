@@ -1,13 +1,15 @@
 /**
- * `npm test`: sets up what the steps need, runs them in order, and stops at the first that fails.
+ * `npm test`: sets up what the steps need, runs them, and stops after the first that fails.
  *
- * `--only a,b` runs only these steps, `--list` names them.
+ * The steps of a lane run in order, the two lanes beside each other where there are two processors. `--only a,b` runs only these
+ * steps, `--list` names them.
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { seconds, since, Terminal } from '../../www/tour/terminal.mjs'
 import { Failed, runAll } from './exec.mjs'
 import { Missing, setUp } from './setup.mjs'
-import { STEPS } from './steps.mjs'
+import { LANES, STEPS } from './steps.mjs'
 
 const WIDTHS = { name: 11, result: 6, time: 12 }
 const terminal = new Terminal(process.stdout)
@@ -75,15 +77,22 @@ function chosenSteps() {
   return STEPS.filter(step => names.includes(step.name))
 }
 
+/** Runs the steps of one lane until one fails, here or in the other lane. */
+async function runLane(steps, rows) {
+  for (const step of steps) {
+    if (rows.some(row => row.result === 'failed')) return
+    rows.push(await runStep(step))
+  }
+}
+
 async function main() {
   const start = performance.now()
   const steps = chosenSteps()
-  const rows = []
-  for (const step of steps) {
-    rows.push(await runStep(step))
-    if (rows.at(-1).result === 'failed') break
-  }
   if (steps.length === 0) return
+  const rows = []
+  const isAlone = availableParallelism() === 1
+  const lanes = isAlone ? [steps] : LANES.map(lane => steps.filter(step => step.lane === lane))
+  await Promise.all(lanes.map(lane => runLane(lane, rows)))
   summarize(rows, steps.length, since(start))
   if (rows.some(row => row.result === 'failed')) process.exitCode = 1
 }

@@ -90,7 +90,8 @@ export async function runAll(terminal, { title, log, commands }) {
   const start = performance.now()
   let latest = ''
   let output = ''
-  terminal.follow(() => `${title}  ${since(start)}  ${terminal.style('dim', latest)}`)
+  const shown = () => `${title}  ${since(start)}  ${terminal.style('dim', latest)}`
+  terminal.follow(shown)
   const pulse = setInterval(() => {
     if (!terminal.isLive) terminal.line(`${title}: ${since(start)} ... ${latest}`)
   }, STILL_RUNNING_MS)
@@ -103,7 +104,7 @@ export async function runAll(terminal, { title, log, commands }) {
     return output
   } finally {
     clearInterval(pulse)
-    terminal.stop()
+    terminal.stop(shown)
     const file = join(TARGET, 'logs', `${log}.log`)
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, output)

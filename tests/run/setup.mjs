@@ -16,8 +16,8 @@ const NPM_INPUTS = ['package.json', 'package-lock.json', 'pkg/package.json', 'ww
 /** What takes less is not mentioned. */
 const WORTH_TELLING_MS = 1000
 
-/** Parts that this process has made ready. */
-const done = new Set()
+/** Parts that this process has made ready or is making ready: steps that run at once share them. */
+const made = new Map()
 
 /** A machine lacks something that this script does not install; the message says what to do. */
 export class Missing extends Error {}
@@ -81,15 +81,19 @@ const PARTS = {
  */
 export async function setUp(terminal, names) {
   for (const name of inOrder(names)) {
-    const part = PARTS[name]
-    if (done.has(name) || (await part.isReady())) continue
-    const start = performance.now()
-    const title = `setup: ${part.title}`
-    await runAll(terminal, { title, log: `setup-${name}`, commands: part.commands })
-    part.after?.()
-    done.add(name)
-    if (performance.now() - start > WORTH_TELLING_MS) terminal.line(`${title} is ready  ${since(start)}`)
+    if (!made.has(name)) made.set(name, makeReady(terminal, name))
+    await made.get(name)
   }
+}
+
+async function makeReady(terminal, name) {
+  const part = PARTS[name]
+  if (await part.isReady()) return
+  const start = performance.now()
+  const title = `setup: ${part.title}`
+  await runAll(terminal, { title, log: `setup-${name}`, commands: part.commands })
+  part.after?.()
+  if (performance.now() - start > WORTH_TELLING_MS) terminal.line(`${title} is ready  ${since(start)}`)
 }
 
 function inOrder(names, seen = new Set()) {

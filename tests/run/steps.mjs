@@ -1,4 +1,4 @@
-/** The steps of `npm test`, in order: what each needs, what it runs, and whether it must have run tests. */
+/** The steps of `npm test`: what each needs, what it runs, beside what, and whether it must have run tests. */
 import { readdirSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { CHROMEDRIVER, CHROMIUM } from './chromium.mjs'
@@ -31,14 +31,18 @@ const ATTWS = [
 
 /** @typedef {{ command: string[], env?: Record<string, string>, cwd?: string }} Command */
 
+/** The steps of a lane run in order, the lanes beside each other: what a step takes from another is made in its own lane. */
+export const LANES = /** @type {const} */ (['engine', 'package'])
+
 /**
  * `counts` says that the output must tell of tests that ran: a run of no test is a failure. `shows` picks what of the
  * output is worth telling.
- * @type {{ name: string, about: string, needs: string[], commands: Command[], counts?: true, shows?: RegExp }[]}
+ * @type {{ name: string, lane: typeof LANES[number], about: string, needs: string[], commands: Command[], counts?: true, shows?: RegExp }[]}
  */
 export const STEPS = [
   {
     name: 'fmt',
+    lane: 'engine',
     about: 'Rust is formatted',
     needs: ['rust', 'rustfmt'],
     commands: [
@@ -49,12 +53,14 @@ export const STEPS = [
   },
   {
     name: 'lint',
+    lane: 'package',
     about: 'JavaScript and TypeScript are formatted and linted',
     needs: ['packages'],
     commands: [{ command: ['biome', 'ci', '--colors=off'] }],
   },
   {
     name: 'clippy',
+    lane: 'engine',
     about: 'Rust is linted, on this machine and for WebAssembly',
     needs: ['rust', 'linker', 'clippy', WASM],
     commands: [
@@ -73,6 +79,7 @@ export const STEPS = [
   },
   {
     name: 'unit',
+    lane: 'engine',
     about: 'unit, model, bad-input and tidiness tests',
     needs: ['rust', 'linker'],
     commands: [cargo('test', '--workspace', '--lib', '--bins', '--tests')],
@@ -80,6 +87,7 @@ export const STEPS = [
   },
   {
     name: 'simulate',
+    lane: 'engine',
     about: 'whole stores on faulty media, natively and as WebAssembly',
     needs: ['rust', 'linker', WASM, 'wasm-bindgen'],
     commands: [
@@ -90,14 +98,8 @@ export const STEPS = [
     shows: /^passed: (.+operations, .+ crashes)/m,
   },
   {
-    name: 'conformance',
-    about: 'the same operations to a real etcd, every answer compared',
-    needs: ['rust', 'linker', 'etcd'],
-    commands: [node('tests/run/conformance.mjs', ...COMPARED)],
-    shows: /^passed: (seed .+ comparisons with etcd)/m,
-  },
-  {
     name: 'doctests',
+    lane: 'engine',
     about: 'examples in the documentation run',
     needs: ['rust', 'linker'],
     commands: [cargo('test', '--workspace', '--doc')],
@@ -105,12 +107,14 @@ export const STEPS = [
   },
   {
     name: 'examples',
+    lane: 'engine',
     about: 'the example programs run',
     needs: ['rust', 'linker'],
     commands: exampleNames().map(name => cargo('run', '--quiet', ...CORE, '--example', name)),
   },
   {
     name: 'nostd',
+    lane: 'engine',
     about: 'the engine builds where there is no operating system',
     needs: ['rust', 'linker', 'thumbv7em-none-eabihf', 'wasm32v1-none'],
     commands: ['thumbv7em-none-eabihf', 'wasm32v1-none'].flatMap(target =>
@@ -121,12 +125,14 @@ export const STEPS = [
   },
   {
     name: 'docs',
+    lane: 'engine',
     about: 'the documentation builds without a warning',
     needs: ['rust', 'linker'],
     commands: [{ ...cargo('doc', '--no-deps', '--workspace'), env: { RUSTDOCFLAGS: '-D warnings' } }],
   },
   {
     name: 'build',
+    lane: 'package',
     about: 'the npm package builds',
     needs: ['packages', 'rust', 'linker', WASM, 'wasm-bindgen'],
     commands: [node('pkg/scripts/build.mjs')],
@@ -134,12 +140,14 @@ export const STEPS = [
   },
   {
     name: 'types',
+    lane: 'package',
     about: 'a program written against the package has sound types',
     needs: ['packages', 'package'],
     commands: ['tour', 'inspector'].map(part => ({ command: ['tsc', '-p', join('www', part)] })),
   },
   {
     name: 'wasm',
+    lane: 'package',
     about: 'the bindings, as WebAssembly in Node',
     needs: ['rust', 'linker', WASM, 'wasm-bindgen'],
     commands: [
@@ -152,6 +160,7 @@ export const STEPS = [
   },
   {
     name: 'package',
+    lane: 'package',
     about: 'the packed npm package, installed elsewhere',
     needs: ['package'],
     commands: [{ command: ['npm', 'test', '--workspace', 'palimpsest-kv'] }],
@@ -159,6 +168,7 @@ export const STEPS = [
   },
   {
     name: 'browser',
+    lane: 'package',
     about: 'the bindings and the packed npm package in Chromium',
     needs: ['rust', 'linker', WASM, 'wasm-bindgen', 'package', 'chromium'],
     commands: [
@@ -170,12 +180,14 @@ export const STEPS = [
   },
   {
     name: 'publishable',
+    lane: 'package',
     about: 'the npm package is as registries, runtimes and bundlers want it',
     needs: ['package'],
     commands: [{ command: ['publint', 'pkg', '--strict'] }, ...ATTWS],
   },
   {
     name: 'tour',
+    lane: 'package',
     about: 'the tour tells the truth, in plain lines and as JSON',
     needs: ['package'],
     commands: [node('--test', '--test-reporter=tap', 'tests/run/tour.test.mjs')],
@@ -183,10 +195,19 @@ export const STEPS = [
   },
   {
     name: 'inspector',
+    lane: 'package',
     about: 'the inspector in Chromium, clicked through, and the examples for browsers',
     needs: ['package', 'chromium'],
     commands: [{ ...node('www/test/run.mjs'), env: { CHROMIUM } }],
     counts: true,
+  },
+  {
+    name: 'conformance',
+    lane: 'package',
+    about: 'the same operations to a real etcd, every answer compared',
+    needs: ['rust', 'linker', 'etcd'],
+    commands: [node('tests/run/conformance.mjs', ...COMPARED)],
+    shows: /^passed: (seed .+ comparisons with etcd)/m,
   },
 ]
 

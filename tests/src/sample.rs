@@ -84,7 +84,7 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The same without the keys' leases, as salvage leaves them.
+    /// The same without the keys' leases: salvage keeps those that there are, which is looked at by itself.
     #[must_use]
     pub fn detached(mut self) -> Self {
         let answers = self.undone.iter_mut().chain([&mut self.answers]);

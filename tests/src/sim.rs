@@ -91,13 +91,13 @@ impl Clock for SimClock {
     }
 }
 
-/// Whether a store that wants to be called again later only waits for leases or pins to end, or to tell watchers how far it is.
+/// Whether a store that wants to be called again later only waits for leases, pins or times of retention to end, or to tell watchers how far it is.
 ///
 /// # Errors
 /// Those of [`Store::status`].
 pub fn is_at_rest<S: Storage>(store: &Store<S>) -> palimpsest_kv::Result<bool> {
     let status = store.status()?;
-    let waits = status.leases + status.watchers + status.pins > 0;
+    let waits = status.leases + status.watchers + status.pins + status.retention_rules > 0;
     Ok(waits
         && !status.is_compacting
         && status.finished == status.scheduled

@@ -25,6 +25,8 @@ export class Terminal {
   #stream
   #timer
   #isDrawn = false
+  /** What the live line tells, of one or several works at once. */
+  #followed = new Set()
 
   /** @param {import('node:tty').WriteStream} stream where everything goes */
   constructor(stream) {
@@ -61,19 +63,26 @@ export class Terminal {
     this.#isDrawn = true
   }
 
-  /** Keeps the live line drawn from `text()` until `stop`. */
+  /** Keeps the live line drawn from `text()`, beside what else is followed, until `stop(text)`. */
   follow(text) {
     if (!this.isLive) return
-    this.stop()
-    this.#timer = setInterval(() => this.draw(text()), TICK_MS)
-    this.#timer.unref()
-    this.draw(text())
+    this.#followed.add(text)
+    this.#timer ??= setInterval(() => this.#drawFollowed(), TICK_MS).unref()
+    this.#drawFollowed()
   }
 
-  /** Ends the live line. */
-  stop() {
-    clearInterval(this.#timer)
+  /** Ends what `text` has told on the live line. */
+  stop(text) {
+    this.#followed.delete(text)
+    if (this.#followed.size === 0) {
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    }
     this.#clear()
+  }
+
+  #drawFollowed() {
+    this.draw([...this.#followed].map(text => text()).join('   |   '))
   }
 
   #clear() {

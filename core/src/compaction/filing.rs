@@ -6,13 +6,17 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::dead::{Dead, DeadList};
+use super::retention::{RuleId, Rules};
 use super::tombstones::{Stay, Tombstones};
 use crate::pin::pin_between;
 use crate::revision::Position;
 use crate::sabotage::sabotaged;
+use crate::scheduler::WallTime;
+use crate::times::Times;
 
 /// All dead records that are neither removed nor in the hands of the running job.
 ///
@@ -23,6 +27,9 @@ use crate::sabotage::sabotaged;
 pub(crate) struct Filing {
     /// Those that wait for a compaction to their deaths.
     waiting: DeadList,
+    /// Those of keys that a rule of retention is about, by the rule.
+    ruled: Vec<DeadList>,
+    rules: Arc<Rules>,
     /// Those that a compaction has left because this revision is pinned.
     pinned: BTreeMap<u64, DeadList>,
     /// Revisions that are no longer pinned: the next job looks at what they held. One that is running goes by the pins there were when it
@@ -47,9 +54,33 @@ pub(crate) enum Place {
 }
 
 impl Filing {
-    /// Files a record that died at revision `death`. Some 100 ns.
-    pub(crate) fn push(&mut self, position: Position, death: u64) {
-        self.waiting.push(position, death);
+    /// Nothing is filed, and these rules are what keys have.
+    pub(crate) fn new(rules: Arc<Rules>) -> Self {
+        Self { ruled: rules.ids().map(|_| DeadList::default()).collect(), rules, ..Self::default() }
+    }
+
+    /// What keys have of rules.
+    pub(crate) fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// Finds out what is old enough for the rules now.
+    pub(crate) fn look_at_times(&mut self, times: &Times, now: WallTime) {
+        Arc::make_mut(&mut self.rules).look_at_times(times, now);
+    }
+
+    /// The lists of the rules, and up to which revision a compaction to `revision` empties them.
+    fn reached(&self, revision: u64) -> impl Iterator<Item = (&DeadList, u64)> + '_ {
+        let reach = move |rule| self.rules.reach(Some(rule), revision);
+        self.ruled.iter().zip(self.rules.ids().map(reach))
+    }
+
+    /// Files a record that died at revision `death`, of a key that the rule is about. Some 100 ns.
+    pub(crate) fn push(&mut self, position: Position, death: u64, rule: Option<RuleId>) {
+        match rule.and_then(|RuleId(place)| self.ruled.get_mut(place)) {
+            Some(list) => list.push(position, death),
+            None => self.waiting.push(position, death),
+        }
     }
 
     /// Files a tombstone that an older record of its key needs.
@@ -61,7 +92,8 @@ impl Filing {
     pub(crate) fn len(&self) -> usize {
         let pinned: usize = self.pinned.values().map(DeadList::len).sum();
         let released: usize = self.released.iter().map(DeadList::len).sum();
-        self.waiting.len() + pinned + released + self.tombstones.len()
+        let ruled: usize = self.ruled.iter().map(DeadList::len).sum();
+        self.waiting.len() + ruled + pinned + released + self.tombstones.len()
     }
 
     /// How many are there because this revision is pinned.
@@ -71,7 +103,8 @@ impl Filing {
 
     /// Whether all wait for a compaction.
     pub(crate) fn is_plain(&self) -> bool {
-        self.pinned.is_empty()
+        self.ruled.is_empty()
+            && self.pinned.is_empty()
             && self.gone.is_empty()
             && self.released.is_empty()
             && self.tombstones.is_empty()
@@ -84,22 +117,34 @@ impl Filing {
 
     /// How many a compaction to `revision` will look at. Some 10 us for a million revisions.
     pub(crate) fn count_due(&self, revision: u64) -> usize {
-        self.waiting.count_dead_by(revision)
+        let ruled = self.reached(revision).map(|(list, reach)| list.count_dead_by(reach));
+        self.waiting.count_dead_by(revision) + ruled.sum::<usize>()
     }
 
     /// Whether there is any to be looked at, once compaction has reached `revision`.
     pub(crate) fn is_due(&self, revision: u64) -> bool {
         let is_left = !self.gone.is_empty() || !self.released.is_empty();
-        self.waiting.has_dead_by(revision) || is_left || self.tombstones.is_due(revision)
+        let is_ruled = self.reached(revision).any(|(list, reach)| list.has_dead_by(reach));
+        self.waiting.has_dead_by(revision) || is_ruled || is_left || self.tombstones.is_due(revision)
     }
 
-    /// Of those that wait for a compaction, the next few that died after a revision and by another: see [`DeadList::next_dead`].
+    /// Of those that wait for a compaction, the next few that died after a revision and by another: see [`DeadList::next_dead`]. They are in
+    /// several lists: answers from which of them on and where to go on, `None` at the end.
     pub(crate) fn next_dead(
         &self,
-        start: Position,
-        deaths: (u64, u64),
-    ) -> Option<(Vec<Dead>, Option<Position>)> {
-        self.waiting.next_dead(start, deaths)
+        (list, start): (usize, Position),
+        (after, until): (u64, u64),
+    ) -> Option<(Vec<Dead>, (usize, Position))> {
+        let all = self.reached(until).chain([(&self.waiting, until)]);
+        let (place, (found, next)) = all
+            .enumerate()
+            .skip(list)
+            .map(|(place, (of_it, reach))| {
+                let start = if place == list { start } else { Position::new(0, 0) };
+                (place, of_it.next_dead(start, (after, reach)))
+            })
+            .find_map(|(place, found)| Some((place, found?)))?;
+        Some((found, next.map_or((place + 1, Position::new(0, 0)), |next| (place, next))))
     }
 
     /// The tombstones that stay because an older record needs them, and would not once compaction has reached `revision`.
@@ -121,11 +166,27 @@ impl Filing {
         if self.tombstones.is_due(revision) {
             return Some(self.tombstones.take_due(revision, pins));
         }
-        let mut taken = self.take_released().or_else(|| self.waiting.take_bucket(revision))?;
-        if !pins.is_empty() {
+        // Where versions are counted, a death is later than when the record was replaced, and which pins see it is found out when its key is at hand.
+        let (mut taken, counts_versions) = match self.take_released() {
+            Some(taken) => (taken, false),
+            None => {
+                self.take_ruled(revision).or_else(|| Some((self.waiting.take_bucket(revision)?, false)))?
+            }
+        };
+        if !pins.is_empty() && !counts_versions {
             taken.retain(|dead| !self.push_if_pinned(*dead, pins));
         }
         Some(taken.into_iter().map(|dead| dead.position).collect())
+    }
+
+    /// Some of a rule, and whether it counts versions.
+    fn take_ruled(&mut self, revision: u64) -> Option<(Vec<Dead>, bool)> {
+        let rules = &self.rules;
+        let mut ruled = self.ruled.iter_mut().zip(rules.ids());
+        ruled.find_map(|(list, rule)| {
+            let taken = list.take_bucket(rules.reach(Some(rule), revision))?;
+            Some((taken, rules.versions(Some(rule)) > 1))
+        })
     }
 
     fn take_released(&mut self) -> Option<Vec<Dead>> {
@@ -185,11 +246,13 @@ impl Filing {
             let pin = *pin;
             list.iter().map(move |dead| (dead.position, Place::Pinned { pin, death: dead.death })).collect()
         };
+        let ruled = self.ruled.iter().flat_map(DeadList::iter);
+        let ruled = ruled.map(|dead| (dead.position, Place::Waiting(dead.death)));
         let pinned = self.pinned.iter().flat_map(move |filed| -> Vec<_> { of_pin(filed) });
         let released = self.released.iter().flat_map(DeadList::iter);
         let released = released.map(|dead| (dead.position, Place::Released(dead.death)));
         let tombstones = self.tombstones.iter().map(|(position, stay)| (position, Place::Stays(stay)));
-        waiting.chain(pinned).chain(released).chain(tombstones)
+        waiting.chain(ruled).chain(pinned).chain(released).chain(tombstones)
     }
 
     /// Whether a revision is pinned, or what it held was not looked at yet.
@@ -203,6 +266,7 @@ impl Filing {
     /// The first violation found, in words.
     pub(crate) fn check(&self, pins: &[u64]) -> Result<(), String> {
         self.waiting.check()?;
+        self.ruled.iter().try_for_each(DeadList::check)?;
         for (pin, list) in &self.pinned {
             list.check()?;
             let is_first = |dead: Dead| pin_between(pins, dead.position.main, dead.death) == Some(*pin);

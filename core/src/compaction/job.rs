@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 
 use super::filing::Filing;
 use super::parts::Parts;
-use super::rewrite::{Rewrite, Rule};
+use super::rewrite::{Dropped, Rewrite, Rule};
 use crate::error::Result;
 use crate::pager::Progress;
 use crate::revision::Position;
@@ -35,6 +35,7 @@ pub(crate) struct Job {
     pins: Arc<[u64]>,
     /// Nothing held a dead record then.
     is_plain: bool,
+    dropped: Dropped,
     revision: u64,
     is_sweep: bool,
     batch: VecDeque<Position>,
@@ -52,6 +53,7 @@ impl Job {
         Self {
             pins: Arc::clone(pins),
             is_plain,
+            dropped: Dropped::default(),
             revision,
             is_sweep: false,
             batch: VecDeque::new(),
@@ -128,7 +130,8 @@ impl Job {
         limits: &Limits<'_, C>,
     ) -> Result<usize> {
         self.bring_into_tree(parts)?;
-        let mut rewrite = Rewrite::new(self.rule(parts.held), parts.pager.page_bytes());
+        let dropped = core::mem::take(&mut self.dropped);
+        let mut rewrite = Rewrite::new(self.rule(parts.held), parts.pager.page_bytes(), dropped);
         let before = self.batch.clone();
         let mut copy = || -> Result<()> {
             while rewrite.seen() < limits.records && !self.batch.is_empty() {
@@ -144,6 +147,7 @@ impl Job {
             self.batch = before;
             return Err(error);
         }
+        self.dropped = rewrite.take_dropped();
         let (seen, removed) = (rewrite.seen(), rewrite.removed());
         self.removed += removed as u64;
         self.pages_freed += rewrite.apply(parts);

@@ -7,6 +7,9 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use hashbrown::HashMap;
+
+use super::dead::Dead;
 use super::parts::Parts;
 use super::tombstones::Stay;
 use crate::error::{Error, PageKind, Result};
@@ -33,6 +36,47 @@ impl Rule {
     }
 }
 
+/// Why a dead record stays.
+enum Why {
+    /// It is a tombstone that an older record needs.
+    Tombstone(Stay),
+    /// A pin sees it, and it was replaced at this revision.
+    Pinned(u64),
+}
+
+/// Keys that the index is told of at once, so that the processor fetches what it knows of them side by side.
+const KEYS_AT_ONCE: usize = 64;
+
+/// Keys at most whose positions are known to be dropped.
+const MOST_DROPPED: usize = 4096;
+
+/// Between which positions nothing of some keys is left to be dropped from the index, so that it need not be asked for each record. What a pin has
+/// held comes before what waits for a compaction, so that older positions may come after newer ones.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    /// By a compaction to this revision.
+    revision: u64,
+    between: HashMap<Vec<u8>, (Position, Position)>,
+}
+
+impl Dropped {
+    /// The same for a compaction to another revision, of which nothing is known.
+    fn of(self, revision: u64) -> Self {
+        if self.revision == revision { self } else { Self { revision, between: HashMap::new() } }
+    }
+
+    fn has(&self, key: &[u8], position: Position) -> bool {
+        self.between.get(key).is_some_and(|(from, until)| (*from..=*until).contains(&position))
+    }
+
+    fn note(&mut self, key: &[u8], between: (Position, Position)) {
+        if self.between.len() >= MOST_DROPPED {
+            self.between.clear();
+        }
+        self.between.insert(key.to_vec(), between);
+    }
+}
+
 /// A part of a compaction's chunk: leaves that will go, and leaves that will stand in their place.
 ///
 /// Invariants: the leaves of `old` are in the tree and in order; every record of them that is not removed is in `new` or `out`.
@@ -46,16 +90,18 @@ pub(super) struct Rewrite {
     /// Overflow pages of the removed records.
     overflow: Vec<PageId>,
     removed: usize,
-    /// Dead tombstones that older records need.
-    stays: Vec<(Position, Stay)>,
+    /// Dead records that stay, and why.
+    stays: Vec<(Position, Why)>,
     /// Tombstones before which there is nothing any more.
     firsts: Vec<Position>,
-    /// A key of which nothing is left to be dropped from the index up to a position.
-    dropped: Option<(Vec<u8>, Position)>,
+    dropped: Dropped,
+    /// Keys of removed records that the index is still to drop them of, where nothing is held.
+    keys: Vec<Vec<u8>>,
 }
 
 impl Rewrite {
-    pub(super) fn new(rule: Rule, page_bytes: usize) -> Self {
+    pub(super) fn new(rule: Rule, page_bytes: usize, dropped: Dropped) -> Self {
+        let dropped = dropped.of(rule.revision);
         Self {
             rule,
             old: Vec::new(),
@@ -66,8 +112,14 @@ impl Rewrite {
             removed: 0,
             stays: Vec::new(),
             firsts: Vec::new(),
-            dropped: None,
+            dropped,
+            keys: Vec::new(),
         }
+    }
+
+    /// What it knows of keys, for the next part.
+    pub(super) fn take_dropped(&mut self) -> Dropped {
+        core::mem::take(&mut self.dropped)
     }
 
     pub(super) fn removed(&self) -> usize {
@@ -103,8 +155,8 @@ impl Rewrite {
             if dead.front() == Some(&record.position) {
                 dead.pop_front();
                 match self.stay(parts, &record)? {
-                    Some(stay) => {
-                        self.stays.push((record.position, stay));
+                    Some(why) => {
+                        self.stays.push((record.position, why));
                         self.keep(parts, &record)?;
                     }
                     None => self.remove(parts, &record)?,
@@ -117,6 +169,9 @@ impl Rewrite {
             return Err(missing(position, leaf.place.page));
         }
         self.old.push(leaf);
+        if self.keys.len() >= KEYS_AT_ONCE {
+            self.drop_from_index(parts);
+        }
         Ok(())
     }
 
@@ -173,34 +228,54 @@ impl Rewrite {
         self.write_out(parts)
     }
 
-    /// What a dead record stays for, if it is a tombstone that an older record needs.
-    fn stay<S: Storage>(&self, parts: &Parts<'_, S>, record: &Record<'_>) -> Result<Option<Stay>> {
+    /// Why a dead record stays, if it does.
+    fn stay<S: Storage>(&self, parts: &Parts<'_, S>, record: &Record<'_>) -> Result<Option<Why>> {
         let is_tombstone = record.body.generation(record.position.main).is_none();
-        if !is_tombstone || self.rule.is_plain || sabotaged!(TombstoneBeforeElder) {
+        if self.rule.is_plain || is_tombstone && sabotaged!(TombstoneBeforeElder) {
             return Ok(None);
         }
-        let index = &*parts.index;
-        let around =
-            with_key(parts.pager.pages(), &record.body, |key| index.neighbours(key, record.position))?;
-        let next = around.next.map(|step| step.position.main);
-        Ok(if around.has_older { self.rule.stay(record.position.main, next) } else { None })
+        let (index, rules, main) = (&*parts.index, parts.filing.rules(), record.position.main);
+        with_key(parts.pager.pages(), &record.body, |key| {
+            let counts_versions = rules.versions(rules.of(key)) > 1;
+            if !is_tombstone && !counts_versions {
+                return None;
+            }
+            let around = index.neighbours(key, record.position);
+            let next = around.next.map(|step| step.position.main);
+            let death = if is_tombstone { Some(main + 1) } else { next };
+            let seen = death.filter(|death| pin_between(&self.rule.pins, main, *death).is_some());
+            match (seen, is_tombstone && around.has_older) {
+                (Some(death), _) => Some(Why::Pinned(death)),
+                // Without it the older ones would be among the newest of the key.
+                (None, true) if counts_versions => Some(Why::Tombstone(Stay::Newest)),
+                (None, true) => self.rule.stay(main, next).map(Why::Tombstone),
+                (None, false) => None,
+            }
+        })
     }
 
     fn remove<S: Storage>(&mut self, parts: &mut Parts<'_, S>, record: &Record<'_>) -> Result<()> {
         let pages = parts.pager.pages();
         let is_tombstone = record.body.generation(record.position.main).is_none();
         let (index, rule, dropped) = (&mut *parts.index, &self.rule, &mut self.dropped);
+        let rules = parts.filing.rules();
         let has_tombstones = parts.filing.has_tombstones() || !self.stays.is_empty();
+        let keys = &mut self.keys;
         let first = with_key(pages, &record.body, |key| {
             // What else is to go of the key goes with the first of it, which is much quicker for a long history.
             if rule.is_plain {
-                index.compact_key(key, rule.revision);
-            } else if is_tombstone {
+                if keys.last().is_none_or(|last| last != key) {
+                    keys.push(key.to_vec());
+                }
+            } else if is_tombstone || rules.versions(rules.of(key)) > 1 {
                 index.forget(key, record.position);
-            } else if !dropped.as_ref().is_some_and(|(of, until)| of == key && record.position <= *until) {
+            } else if !dropped.has(key, record.position) {
                 let keeps = |first, end| pin_between(&rule.pins, first, end).is_some();
-                let until = index.drop_from((key, record.position), rule.revision, &keeps);
-                *dropped = Some((key.to_vec(), until));
+                let reach = rules.reach(rules.of(key), rule.revision);
+                let until = index.drop_from((key, record.position), reach, &keeps);
+                if reach == rule.revision {
+                    dropped.note(key, (record.position, until));
+                }
             }
             if has_tombstones { index.first(key) } else { None }
         })?;
@@ -236,7 +311,17 @@ impl Rewrite {
     /// # Errors
     /// Those of reading and writing pages.
     pub(super) fn finish<S: Storage>(&mut self, parts: &mut Parts<'_, S>) -> Result<()> {
+        self.drop_from_index(parts);
         self.end_run(parts)
+    }
+
+    /// Drops from the index what is to go of the keys of removed records.
+    fn drop_from_index<S: Storage>(&mut self, parts: &mut Parts<'_, S>) {
+        let mut keys = core::mem::take(&mut self.keys);
+        keys.sort_unstable();
+        keys.dedup();
+        parts.index.fetch(&keys);
+        keys.iter().for_each(|key| parts.index.compact_key(key, self.rule.revision));
     }
 
     /// Puts the new leaves in the place of the old ones. Answers how many pages that frees, less those filled anew.
@@ -251,7 +336,14 @@ impl Rewrite {
             parts.records.tree_mut().insert(*leaf, &mut freed);
         }
         freed.into_iter().for_each(|page| parts.pager.free(page));
-        self.stays.into_iter().for_each(|(tombstone, stay)| parts.filing.push_tombstone(tombstone, stay));
+        for (position, why) in self.stays {
+            match why {
+                Why::Tombstone(stay) => parts.filing.push_tombstone(position, stay),
+                Why::Pinned(death) => {
+                    parts.filing.push_if_pinned(Dead { position, death }, &self.rule.pins);
+                }
+            }
+        }
         self.firsts.into_iter().for_each(|tombstone| parts.filing.note_first(tombstone));
         freed_pages as i64 - self.new.len() as i64
     }

@@ -174,6 +174,11 @@ impl Block {
         Self { bytes: Arc::from(bytes), summary: Summary::default() }
     }
 
+    /// All its bytes, to touch them.
+    pub(super) fn allocation(&self) -> &[u8] {
+        &self.bytes
+    }
+
     #[inline]
     pub(super) fn entries(&self) -> &[u8] {
         let (length, rest) = self.bytes.split_first_chunk().expect("a block begins with its length");

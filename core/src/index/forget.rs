@@ -42,6 +42,30 @@ impl Index {
         head.steps.iter().last()
     }
 
+    /// The puts right before the key's newest step and of the same generation, newest first, as many as `most`. Costs a search and the decoding of
+    /// so many positions.
+    pub(crate) fn puts_before_newest(&self, key: &[u8], most: usize) -> Vec<Position> {
+        let Some(body) = self.heads.get(key) else { return Vec::new() };
+        let head = head_of(body);
+        let mut steps: Vec<Step> = head.steps.iter().take(most + 1).collect();
+        let mut has_more = head.has_chunks;
+        while has_more && steps.len() <= most {
+            let Some(oldest) = steps.last() else { break };
+            let before = Position::new(oldest.position.main, oldest.position.sub.wrapping_sub(1));
+            let before = if oldest.position.sub == 0 {
+                Position::new(oldest.position.main.saturating_sub(1), u32::MAX)
+            } else {
+                before
+            };
+            match self.own_chunk_until(&Chunk::key(key, before)) {
+                Some(entry) => steps.extend(chunk_of(entry.body).steps.iter()),
+                None => has_more = false,
+            }
+        }
+        let puts = steps.iter().skip(1).take(most).map_while(|step| step.live());
+        puts.collect()
+    }
+
     /// What the key has before and after a position. Costs two searches, or four in a long history.
     pub(crate) fn neighbours(&self, key: &[u8], position: Position) -> Neighbours {
         let mut around = Neighbours::default();
@@ -95,12 +119,20 @@ impl Index {
     /// Drops steps from the chunk on that has the position. Answers whether the head is next.
     fn sift_chunks(&mut self, key: &[u8], oldest_of_head: u64, sifting: &mut Sifting<'_>) -> bool {
         let (start, at) = (Chunk::key(key, Position::new(0, 0)), Chunk::key(key, sifting.position));
-        let Some(own) = self.own_chunk_until(&at) else { return false };
-        if !chunk_of(own.body).steps.iter().any(|step| step.position == sifting.position) {
+        let is_own = |entry: &Entry<'_>| Chunk::same_owner(entry.key, &start);
+        let found = self.own_chunk_until(&at).map(|entry| (entry.key, chunk_of(entry.body).steps));
+        if found.is_none_or(|(_, steps)| steps.newest.position < sifting.position) {
+            // It is gone already, and so is all up to what follows.
+            let following = self.chunks.range((Bound::Excluded(&at), Bound::Unbounded)).next().filter(is_own);
+            let next = following.map_or(oldest_of_head, |entry| chunk_of(entry.body).oldest().main);
+            sifting.done = sifting.done.max(Position::new(next.saturating_sub(1), u32::MAX));
             return false;
         }
-        let from = self.chunks.range((Bound::Included(own.key), Bound::Unbounded));
-        let is_own = |entry: &Entry<'_>| Chunk::same_owner(entry.key, &start);
+        let Some((name, steps)) = found else { return false };
+        if !steps.iter().any(|step| step.position == sifting.position) {
+            return false;
+        }
+        let from = self.chunks.range((Bound::Included(name), Bound::Unbounded));
         // One more, to know what follows the last.
         let near = from.take_while(is_own).take(CHUNKS_AT_ONCE + 1);
         let near: Vec<(Vec<u8>, Vec<u8>)> =

@@ -4,10 +4,7 @@
 //! copy the path to what they change where a clone still shares it. Under test both are compiled, and the same tests
 //! run over both.
 
-use alloc::sync::Arc;
-
-/// A key that a block is found by: not above any key in it, and above all keys in the blocks before.
-pub(super) type Lower = Arc<[u8]>;
+pub(super) use super::lower::Lower;
 
 #[cfg(any(test, not(feature = "std")))]
 pub(super) mod alloc_only {

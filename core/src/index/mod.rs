@@ -41,6 +41,7 @@ mod builder;
 mod check;
 mod forget;
 mod history;
+mod lower;
 mod map;
 mod past;
 mod step;
@@ -253,21 +254,46 @@ impl Index {
         Some(replaced)
     }
 
+    /// Has the processor fetch what is known of some keys that are about to be changed: side by side, while each change would wait for its own.
+    pub(crate) fn fetch(&self, keys: &[Vec<u8>]) {
+        self.heads.fetch(keys);
+    }
+
     /// Drops the positions of the key that died at or before `revision`; without any left the key leaves the index.
     ///
     /// Finding that there are none costs a search, so that this may be called for each dead record. Dropping a long
     /// history takes time in proportion to its chunks: some 1.5 ms for a million positions.
     pub(crate) fn compact_key(&mut self, key: &[u8], revision: u64) {
-        let Some(body) = self.heads.get(key) else { return };
-        let head = head_of(body);
-        match head.steps.kept(revision) {
-            None if head.has_chunks => self.compact_chunks(key, revision),
-            None => {}
-            Some(Kept::Bytes(bytes)) if bytes == head.steps.older.len() && !head.has_chunks => {}
-            Some(kept) => {
-                let body = body.to_vec();
-                self.compact_head(key, &body, kept);
+        let mut is_long = false;
+        // One search for what most keys need: their heads made shorter.
+        let dropped = self.heads.update(key, |body, bytes| {
+            let head = head_of(body?);
+            match head.steps.kept(revision) {
+                Some(Kept::Bytes(kept)) if !head.has_chunks => {
+                    let steps = head.steps.keeping(kept);
+                    let dropped = head.steps.iter().count() - steps.iter().count();
+                    Head { steps, ..head }.write(bytes);
+                    Some(dropped as u64).filter(|dropped| *dropped > 0)
+                }
+                None if !head.has_chunks => None,
+                Some(_) | None => {
+                    is_long = true;
+                    None
+                }
             }
+        });
+        self.positions -= dropped.unwrap_or(0);
+        if is_long {
+            self.compact_long(key, revision);
+        }
+    }
+
+    /// The same for a key that has chunks, or that leaves the index.
+    fn compact_long(&mut self, key: &[u8], revision: u64) {
+        let Some(body) = self.heads.get(key).map(<[u8]>::to_vec) else { return };
+        match head_of(&body).steps.kept(revision) {
+            None => self.compact_chunks(key, revision),
+            Some(kept) => self.compact_head(key, &body, kept),
         }
     }
 

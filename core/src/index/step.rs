@@ -28,7 +28,7 @@ impl Step {
     }
 
     /// The position, unless the key is deleted there.
-    pub(super) fn live(self) -> Option<Position> {
+    pub(crate) fn live(self) -> Option<Position> {
         (self.change == Change::Put).then_some(self.position)
     }
 }

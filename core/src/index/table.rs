@@ -1,6 +1,7 @@
 //! A persistent ordered map from keys to bodies, both of them bytes, in blocks.
 
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::iter::Peekable;
 use core::marker::PhantomData;
 use core::ops::{Bound, Range};
@@ -11,6 +12,8 @@ use super::block::{
 use super::map::{BlockMap, Lower};
 use crate::keys::KeyBounds;
 
+/// Bytes of memory that a processor fetches at once, or half of them.
+const LINE_BYTES: usize = 64;
 /// A block that has become shorter than this is joined with the next one.
 const SHORT_BLOCK_BYTES: usize = BLOCK_BYTES / 4;
 /// Two blocks are joined if they are not longer together, so that the next write does not cut them again.
@@ -58,6 +61,14 @@ impl<B: Bodies> Table<B> {
     pub(super) fn get(&self, key: &[u8]) -> Option<&[u8]> {
         let (_, block) = self.blocks.last_until(key)?;
         find(block.entries(), key).body
+    }
+
+    /// Touches every line of the blocks that some keys are in, or would be. None of these loads waits for another.
+    pub(super) fn fetch(&self, keys: &[Vec<u8>]) {
+        let found = keys.iter().filter_map(|key| self.blocks.last_until(key));
+        let blocks: Vec<&Block> = found.map(|(_, block)| block).collect();
+        let lines = blocks.iter().flat_map(|block| block.allocation().iter().step_by(LINE_BYTES));
+        black_box(lines.fold(0, |sum, byte| sum ^ byte));
     }
 
     /// The last entry with `key` or a lower one.
@@ -151,7 +162,7 @@ impl<B: Bodies> Table<B> {
         Entry { key, body: &self.scratch.body }.write(entry);
         let (length, new_length) = (old.len(), old.len() - range.len() + entry.len());
         // What comes before all blocks goes into one with the lowest of all lower keys.
-        let lower = found.map_or_else(|| Lower::from([]), |(lower, _)| lower.clone());
+        let lower = found.map_or_else(|| Lower::from(&[][..]), |(lower, _)| lower.clone());
         let fits = new_length <= BLOCK_BYTES && new_length >= length.min(SHORT_BLOCK_BYTES);
         match self.blocks.get_mut(&lower).filter(|_| fits) {
             Some(block) => {

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::cache::Cache;
 use super::meta::Identity;
@@ -22,12 +22,15 @@ pub(crate) struct Pages<S> {
     pub(super) identity: Identity,
     /// The storage's length in pages, so that no read needs to ask for it.
     len: AtomicU32,
+    /// A call that changes the storage has begun and has not come back.
+    is_changing: AtomicBool,
 }
 
 impl<S: Storage> Pages<S> {
     pub(super) fn new(storage: S, identity: Identity, cache_bytes: usize) -> Result<Self> {
         let len = u32::try_from(storage.len()? / identity.page_bytes as u64).unwrap_or(u32::MAX);
-        Ok(Self { storage, cache: Cache::new(cache_bytes), identity, len: AtomicU32::new(len) })
+        let (len, is_changing) = (AtomicU32::new(len), AtomicBool::new(false));
+        Ok(Self { storage, cache: Cache::new(cache_bytes), identity, len, is_changing })
     }
 
     /// The storage's length in whole pages.
@@ -157,7 +160,7 @@ impl<S: Storage> Pages<S> {
     }
 
     pub(super) fn write_raw(&self, start: PageId, bytes: &[u8]) -> Result<()> {
-        self.storage.write(self.offset(start), bytes)
+        self.change(|storage| storage.write(self.offset(start), bytes))
     }
 
     pub(super) fn remember(&self, place: PageId, page: &Page) {
@@ -165,7 +168,7 @@ impl<S: Storage> Pages<S> {
     }
 
     pub(super) fn set_len(&self, pages: u32) -> Result<()> {
-        self.storage.set_len(u64::from(pages) * self.page_bytes() as u64)?;
+        self.change(|storage| storage.set_len(u64::from(pages) * self.page_bytes() as u64))?;
         self.len.store(pages, Ordering::Release);
         Ok(())
     }
@@ -179,6 +182,18 @@ impl<S: Storage> Pages<S> {
     }
 
     pub(super) fn sync(&self) -> Result<()> {
-        self.storage.sync()
+        self.change(S::sync)
+    }
+
+    /// Makes one call that changes the storage. There is one at a time, so that one which has begun before has panicked: what the storage
+    /// has of it is unknown, and no other may follow.
+    fn change(&self, call: impl FnOnce(&S) -> Result<()>) -> Result<()> {
+        if self.is_changing.swap(true, Ordering::AcqRel) && !sabotaged!(PanicForgotten) {
+            let reason = "an earlier call has panicked, and nothing tells what it has done".into();
+            return Err(Error::Storage { operation: "write", reason });
+        }
+        let changed = call(&self.storage);
+        self.is_changing.store(false, Ordering::Release);
+        changed
     }
 }

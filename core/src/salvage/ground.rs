@@ -14,7 +14,7 @@ use crate::pager::{Bitmap, Map, Mark, PageId, PageRef, Survey};
 use crate::records::{Body, Leaf, LeafRef, Records, RecordsRoot, walk};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
-use crate::store::RootState;
+use crate::store::{Remembered, RootState};
 
 /// A leaf to take records from.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,10 @@ pub(super) struct Ground<'a, S> {
     /// Leaves taken although nothing says that they are in use.
     pub(super) unconfirmed: u64,
     pub(super) revision: u64,
-    pub(super) compacted: Option<u64>,
+    /// What the store remembers besides its records.
+    pub(super) remembered: Remembered,
+    /// Why what the checkpoint remembered of that is missing.
+    pub(super) forgotten: Option<String>,
 }
 
 impl<'a, S: Storage> Ground<'a, S> {
@@ -88,7 +91,8 @@ impl<'a, S: Storage> Ground<'a, S> {
             overflow: Bitmap::default(),
             unconfirmed: 0,
             revision: Revision::FIRST.get(),
-            compacted: None,
+            remembered: Remembered::default(),
+            forgotten: None,
         };
         let root = ground.root();
         let open = ground.open_leaf(&root);
@@ -116,14 +120,34 @@ impl<'a, S: Storage> Ground<'a, S> {
         if possible.contains(&root.revision) {
             self.revision = root.revision;
         }
-        self.schedule(root.scheduled);
+        self.remember(&root);
         root
     }
 
-    /// Takes up that a compaction was scheduled, if it can have been.
-    fn schedule(&mut self, revision: Option<u64>) {
-        let possible = revision.filter(|revision| *revision <= Revision::LAST.get());
-        self.compacted = self.compacted.max(possible);
+    /// Takes up what the checkpoint remembers besides the records.
+    fn remember(&mut self, root: &RootState) {
+        self.remembered.scheduled = root.scheduled;
+        match Remembered::load(self.survey.pages(), root) {
+            Ok(remembered) => self.remembered = remembered,
+            Err(error) => {
+                self.forgotten = Some(format!("{error}"));
+                self.damages.add(error);
+            }
+        }
+        let pages =
+            root.kept.as_ref().and_then(|chain| Records::pages_apart(self.survey.pages(), chain).ok());
+        pages.into_iter().flatten().for_each(|page| self.note(page.get()));
+    }
+
+    /// Takes up what a leaf of the log has of the engine's own, after a position.
+    fn remember_leaf(&mut self, place: PageRef, after: Position) {
+        let Ok(page) = self.survey.load(place, PageKind::Leaf) else { return };
+        for record in Leaf::of(&page).records().flatten().filter(|record| record.position > after) {
+            let Body::System(system) = record.body else { continue };
+            if let Err(what) = self.remembered.take(system, record.position.main) {
+                self.damages.add(damaged_record(place.page)(what.into()));
+            }
+        }
     }
 
     /// The leaf that was open at the checkpoint.
@@ -149,11 +173,13 @@ impl<'a, S: Storage> Ground<'a, S> {
             Position::new(records.last_main, records.last_sub)
         });
         let followed = follow(&self.survey, (&self.map, last), &mut |error| damages.add(error));
-        self.schedule(followed.scheduled);
         self.is_cut = self.survey.is_cut();
         self.missing = followed.missing;
         let goes_on = followed.leaves.first().filter(|_| followed.goes_on).map(|leaf| leaf.first);
+        let mut known = last;
         for LogLeaf { header, first, last } in followed.leaves {
+            self.remember_leaf(header.place, known);
+            known = known.max(last);
             self.revision = self.revision.max(last.main.min(Revision::LAST.get()));
             self.note(header.place.page);
             self.sources.push(Source { first, place: header.place, counts: Counts::All });

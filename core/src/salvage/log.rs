@@ -12,7 +12,7 @@ use super::position::ends;
 use crate::error::Error;
 use crate::error::PageKind;
 use crate::pager::{Log, LogEntry, LogPage, Map, Mark, Page, PageId, Survey, in_page};
-use crate::records::{Body, Leaf, Records, SystemRecord};
+use crate::records::{Leaf, Records};
 use crate::revision::Position;
 use crate::storage::Storage;
 
@@ -33,13 +33,11 @@ pub(super) struct Followed {
     pub(super) goes_on: bool,
     /// Positions of which something is missing.
     pub(super) missing: Vec<Range<Position>>,
-    /// The newest compaction that the log says was scheduled.
-    pub(super) scheduled: Option<u64>,
 }
 
 impl Followed {
     /// Adds the next page of the log.
-    fn add<S: Storage>(&mut self, survey: &Survey<S>, leaf: LogLeaf) {
+    fn add(&mut self, leaf: LogLeaf) {
         if self.leaves.is_empty() {
             self.goes_on = leaf.header.entry == LogEntry::Rewrite;
         }
@@ -47,12 +45,6 @@ impl Followed {
             |earlier: &mut LogLeaf| leaf.header.entry == LogEntry::Rewrite && earlier.first == leaf.first;
         self.leaves.pop_if(is_longer);
         self.leaves.push(leaf);
-        let Ok(page) = survey.load(leaf.header.place, PageKind::Leaf) else { return };
-        for record in Leaf::of(&page).records().flatten() {
-            if let Body::System(SystemRecord::CompactionScheduled(revision)) = record.body {
-                self.scheduled = self.scheduled.max(Some(revision));
-            }
-        }
     }
 }
 
@@ -73,7 +65,7 @@ pub(super) fn follow<S: Storage>(
     let durable = chain.iter().chain(&rest).filter_map(|leaf| leaf.header.durable).max().unwrap_or(0);
     cut(survey, &mut chain, (durable, Some(last)));
     let mut followed = Followed::default();
-    chain.iter().for_each(|leaf| followed.add(survey, *leaf));
+    chain.iter().for_each(|leaf| followed.add(*leaf));
     if !rest.is_empty() {
         let known = chain.iter().map(|leaf| leaf.last).max().max(Some(last));
         take_rest(survey, (&end, durable, known), rest, &mut followed).into_iter().for_each(damage);
@@ -197,7 +189,7 @@ fn take_rest<S: Storage>(
             followed.missing.push(from..leaf.first);
         }
         known = known.max(Some(leaf.last));
-        followed.add(survey, leaf);
+        followed.add(leaf);
     }
     let what = "it is a page of the log that was durable, and can't be read";
     named.into_iter().map(|page| Error::corrupt(page, PageKind::Leaf, what)).collect()

@@ -28,6 +28,11 @@ pub enum Lost {
         /// Why they are lost.
         what: String,
     },
+    /// Leases, pins and times of revisions, but for those that were written down after the last checkpoint.
+    Remembered {
+        /// Why they are lost.
+        what: String,
+    },
 }
 
 impl Lost {

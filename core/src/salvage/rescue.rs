@@ -10,11 +10,12 @@ use super::lost::Lost;
 use super::merge::in_order;
 use super::numbers::Numbers;
 use crate::error::{Error, PageKind, Result};
+use crate::lease::LeaseId;
 use crate::pager::in_page;
 use crate::records::{Body, Chain, Record, with_contents};
 use crate::revision::{Position, Revision};
 use crate::storage::Storage;
-use crate::store::{Change, Ending, Options, Rebuild};
+use crate::store::{Change, Options, Rebuild};
 
 /// What [`salvage`] found and saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,10 @@ pub struct Salvaged {
     pub revision: Revision,
     /// The oldest revision that can be read.
     pub compacted: Option<Revision>,
+    /// Leases in the new store, each with the time that it had left when that was last written down.
+    pub leases: u64,
+    /// Pins in the new store.
+    pub pins: u64,
 }
 
 impl Salvaged {
@@ -61,9 +66,9 @@ impl Salvaged {
 ///
 /// The new store has the page size of the old one, an identity of its own, and all records that could be read; nothing is made up
 /// for those that could not, so that an older value of a key may stand where the newest is lost: [`Salvaged::lost`] tells. It is
-/// compacted as the old one was, and what the compaction had not removed yet is removed by [`Store::run`](crate::Store::run). It has no
-/// pins, so that what only they held goes too, no times of revisions, and no leases: keys that were attached to one stay until they are
-/// deleted, rather than being deleted by the time of a damaged store. If this fails, what is in `into` is no store.
+/// compacted as the old one was, and what the compaction had not removed yet is removed by [`Store::run`](crate::Store::run). It has the
+/// old one's leases, pins and times of revisions, as far as they can be read; a version that names a lease which is not there any more
+/// names none. If this fails, what is in `into` is no store.
 ///
 /// Costs reading everything, some of it twice, and memory for the keys.
 ///
@@ -135,7 +140,9 @@ impl<T: Storage> Rescue<T> {
         let place = record.body.chain().map_or(page, Chain::first_page);
         let taken = ground.claim_overflow(&record.body).and_then(|()| {
             let pages = ground.survey.pages();
-            with_contents(pages, &record.body, |key, value| self.take(record, key, value))
+            let lease = LeaseId::new(record.body.lease()).filter(|id| ground.remembered.leases.has(*id));
+            let lease = lease.map_or(0, LeaseId::get);
+            with_contents(pages, &record.body, |key, value| self.take((record, lease), key, value))
         });
         match taken.map_err(in_page(place, PageKind::Overflow)) {
             Ok(done) => done,
@@ -153,7 +160,8 @@ impl<T: Storage> Rescue<T> {
         }
     }
 
-    fn take(&mut self, record: &Record<'_>, key: &[u8], value: &[u8]) -> Result<()> {
+    /// Takes a record whose contents could be read, with a lease that there is.
+    fn take(&mut self, (record, lease): (&Record<'_>, u64), key: &[u8], value: &[u8]) -> Result<()> {
         let position = record.position;
         if key.is_empty() {
             self.lose(None, position, "its key is empty".into());
@@ -162,7 +170,7 @@ impl<T: Storage> Rescue<T> {
         let change = match record.body.generation(position.main) {
             Some(own) => {
                 let (version, created) = self.numbers.put(key, position, own);
-                Change::Put { key, value, version, created, lease: 0 }
+                Change::Put { key, value, version, created, lease }
             }
             None => {
                 self.numbers.delete(key, position);
@@ -180,6 +188,9 @@ impl<T: Storage> Rescue<T> {
     /// Tells which gaps were not filled.
     fn count_gaps<S: Storage>(&mut self, ground: &Ground<'_, S>) {
         let unaccounted = ground.unaccounted() > 0 || !ground.map_is_whole();
+        if let Some(what) = &ground.forgotten {
+            self.lost.push(Lost::Remembered { what: what.clone() });
+        }
         if ground.is_cut {
             let what = "the storage was cut off, and nothing tells what was written behind these".into();
             let from = Revision::new(ground.revision.saturating_add(1).min(Revision::LAST.get()));
@@ -201,11 +212,7 @@ impl<T: Storage> Rescue<T> {
     /// Makes the new store durable and tells of it.
     fn finish<S: Storage>(self, ground: Ground<'_, S>, options: Options) -> Result<Salvaged> {
         let revision = ground.revision.max(self.rebuild.last().main);
-        let compacted = ground.compacted.filter(|compacted| *compacted <= revision);
-        let store = self.rebuild.finish(
-            Ending { revision, compacted, leases: Vec::new(), pins: Vec::new(), times: Vec::new() },
-            options,
-        )?;
+        let store = self.rebuild.finish(ground.remembered.ending(revision), options)?;
         let status = store.status()?;
         let Damages { listed, pages: damaged_pages, .. } = ground.damages;
         Ok(Salvaged {
@@ -222,6 +229,8 @@ impl<T: Storage> Rescue<T> {
             keys: status.live_keys,
             revision: status.revision,
             compacted: status.compacted,
+            leases: store.leases().len() as u64,
+            pins: status.pins,
         })
     }
 }

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use super::leases::Ended;
 use super::open::RootState;
+use super::retention::Retaining;
 use super::shrink::Shrink;
 use super::status::StepTimes;
 use super::thinning::Thinner;
@@ -44,6 +45,7 @@ pub(super) struct Background {
     pub(super) shrink: Shrink,
     pub(super) auto: Auto,
     pub(super) thinner: Thinner,
+    pub(super) retaining: Retaining,
     /// A compaction met damage: it is not tried again until the store is opened anew.
     stalled: Option<Error>,
     pub(super) steps: StepTimes,
@@ -107,6 +109,8 @@ impl<S: Storage> Store<S> {
             || self.wants_shrink()
             || !self.background.auto.is_off()
             || self.options.thinning.is_some()
+            || self.has_next_rules()
+            || self.filing.rules().times().next().is_some()
     }
 
     fn run_until<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
@@ -130,6 +134,7 @@ impl<S: Storage> Store<S> {
         let leases = self.lease_step(now)?;
         let progress = self.watchers.look(now).map_or(Next::Idle, Next::At);
         let pins = self.pin_step(deadline)?.earlier(self.thinning_step(deadline)?);
+        let pins = pins.earlier(self.retention_step(deadline));
         let times = leases.earlier(progress).earlier(pins).earlier(self.compact_if_due(now, deadline)?);
         let flush = self.flush_if_due(now)?.earlier(times);
         if self.background.checkpoint.is_some() {
@@ -347,6 +352,7 @@ impl<S: Storage> Store<S> {
         }
         let now = deadline.now();
         if self.background.job.is_none() {
+            self.take_up_rules();
             self.background.job = self.next_job();
         }
         let Some(mut job) = self.background.job.take() else { return Ok(Next::Idle) };

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::Store;
 use super::check::Histories;
+use super::refile::deaths;
 use crate::compaction::{Place, Stay};
 use crate::index::Change;
 use crate::revision::Position;
@@ -21,6 +22,8 @@ struct Died {
     has_older: bool,
     /// The revision of its key's next record.
     next: Option<u64>,
+    /// A rule keeps some versions of its key.
+    counts_versions: bool,
 }
 
 /// All records that have died.
@@ -63,7 +66,9 @@ impl<S: Storage> Store<S> {
 
     /// What is filed and the running compaction's batch are exactly the stored records that have died, and each is where it must be.
     pub(super) fn check_dead(&self, histories: &Histories) -> Result<(), String> {
-        let mut died: Dead = histories.values().flat_map(|steps| deaths(steps)).collect();
+        let rules = self.filing.rules();
+        let versions = |key: &[u8]| rules.versions(rules.of(key));
+        let mut died: Dead = histories.iter().flat_map(|(key, steps)| died(steps, versions(key))).collect();
         for position in self.waiting_dead() {
             died.remove(&position)
                 .ok_or_else(|| format!("record {position} is to be removed and has not died"))?;
@@ -95,10 +100,10 @@ impl<S: Storage> Store<S> {
             Place::Released(death) => is_death(death) && death <= compacted,
             Place::Pinned { pin, death } => is_death(death) && death <= compacted && is_pinned(pin),
             Place::Stays(_) if found.change == Change::Put || !found.has_older => false,
-            Place::Stays(Stay::Newest) => found.next.is_none(),
+            Place::Stays(Stay::Newest) => found.counts_versions || found.next.is_none(),
             Place::Stays(Stay::Until(next)) => Some(next) <= found.next,
+            // The index may have forgotten the next one already, which is to be removed and which no pin sees.
             Place::Stays(Stay::Pinned { pin, next }) => {
-                // The index may have forgotten the next one already, which is to be removed and which no pin sees.
                 let is_seen = pin >= position.main && found.next.is_some_and(|found| pin < found.min(next));
                 is_seen && next <= compacted && is_pinned(pin)
             }
@@ -106,15 +111,17 @@ impl<S: Storage> Store<S> {
     }
 }
 
-/// When each of a key's records died, those that live left out.
-fn deaths(steps: &[(Position, Change)]) -> Vec<(Position, Died)> {
-    let death = |(place, (position, change)): (usize, &(Position, Change))| {
+/// When each of a key's records died, those that live left out, and those that a rule keeps for their number.
+fn died(steps: &[(Position, Change)], versions: usize) -> Vec<(Position, Died)> {
+    let plain: Vec<(u64, Change)> = steps.iter().map(|(position, change)| (position.main, *change)).collect();
+    let deaths = deaths(&plain, versions);
+    let died = |(place, ((position, change), death)): (usize, (&(Position, Change), Option<u64>))| {
         let next = steps.get(place + 1).map(|(next, _)| next.main);
-        let death = match change {
-            Change::Tombstone => position.main + 1,
-            Change::Put => next?,
-        };
-        Some((*position, Died { death, change: *change, has_older: place > 0, next }))
+        let counts_versions = versions > 1;
+        Some((
+            *position,
+            Died { death: death?, change: *change, has_older: place > 0, next, counts_versions },
+        ))
     };
-    steps.iter().enumerate().filter_map(death).collect()
+    steps.iter().zip(deaths).enumerate().filter_map(died).collect()
 }

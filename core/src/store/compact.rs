@@ -30,7 +30,7 @@ impl<S: Storage> Store<S> {
         self.writable()?;
         self.append_system(SystemRecord::CompactionScheduled(revision.get()))?;
         self.compacted = Some(revision.get());
-        self.times.compact(revision.get());
+        self.times.compact(revision.get(), self.filing.rules().longest());
         self.flush()?;
         self.queue.push_back(revision.get());
         if self.background.job.is_none() {

@@ -5,11 +5,12 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::Store;
+use super::reader::Reader;
 use crate::compaction::Dead;
 use crate::error::{Error, PageKind, Result};
 use crate::pager::Page;
 use crate::pin::pin_between;
-use crate::records::{Record, Records, with_key};
+use crate::records::{Body, Record, Records, with_key};
 use crate::revision::{Position, Revision};
 use crate::scheduler::{Budget, Clock, Deadline, Time};
 use crate::storage::Storage;
@@ -61,8 +62,8 @@ pub struct DryRun {
 /// What a dry run looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The dead that wait for a compaction, from a position on.
-    Waiting(Position),
+    /// The dead that wait for a compaction, in one of their lists and from a position on.
+    Waiting((usize, Position)),
     /// The tombstones that stayed because of older records.
     Tombstones,
     Done,
@@ -95,7 +96,7 @@ impl<S: Storage> Store<S> {
             delimiter: Vec::new(),
             depth: 0,
             compacted: self.compacted,
-            stage: Stage::Waiting(Position::new(0, 0)),
+            stage: Stage::Waiting((0, Position::new(0, 0))),
             waiting: VecDeque::new(),
             total: Freed::default(),
             prefixes: BTreeMap::new(),
@@ -140,7 +141,7 @@ impl DryRun {
                             self.compacted.filter(|_| store.filing.is_plain() && store.pins.len() == 0);
                         let deaths = (after.unwrap_or(0), self.revision);
                         let found = store.filing.next_dead(start, deaths);
-                        let next = found.as_ref().and_then(|(_, next)| *next);
+                        let next = found.as_ref().map(|(_, next)| *next);
                         self.stage = next.map_or(Stage::Tombstones, Stage::Waiting);
                         self.waiting.extend(found.into_iter().flat_map(|(dead, _)| dead));
                     }
@@ -183,26 +184,43 @@ impl DryRun {
         }
     }
 
+    /// Whether the compaction would remove a dead record, and no earlier one is to.
+    fn would_go<S: Storage>(
+        &self,
+        reader: &Reader<'_, S>,
+        dead: Dead,
+        (key, body): (&[u8], &Body<'_>),
+    ) -> bool {
+        let position = dead.position;
+        let (rules, compacted) = (reader.rules, self.compacted.unwrap_or(0));
+        let rule = rules.of(key);
+        let died = dead.death <= rules.reach(rule, compacted);
+        let next = || reader.index.neighbours(key, position).next.map(|step| step.position.main);
+        let is_pinned = |end| pin_between(reader.pinned, position.main, end).is_some();
+        if body.generation(position.main).is_some() {
+            // Where versions are counted, it was replaced before it died.
+            let counts_versions = rules.versions(rule) > 1 && !reader.pinned.is_empty();
+            let replaced = if counts_versions { next() } else { None };
+            return !died && !is_pinned(replaced.unwrap_or(dead.death));
+        }
+        if is_pinned(dead.death) {
+            return false;
+        }
+        if !died && reader.pinned.is_empty() {
+            return true;
+        }
+        let next = next();
+        let stays = |compacted| reader.needs_tombstone((key, position), next, compacted);
+        (!died || stays(compacted)) && !stays(self.revision)
+    }
+
     /// How many bytes a dead record takes, and the prefix that it is counted by; nothing if a pin holds it.
     fn look_at<S: Storage>(&self, store: &Store<S>, dead: Dead) -> Result<Option<(u64, Option<Vec<u8>>)>> {
         let (reader, position) = (store.reader(), dead.position);
-        if pin_between(reader.pinned, position.main, dead.death).is_some() {
-            return Ok(None);
-        }
         let pages = store.pager.pages();
         let look = |_page: &Page, record: &Record<'_>| {
-            let compacted = self.compacted.unwrap_or(0);
-            let (is_put, died) = (record.body.generation(position.main).is_some(), dead.death <= compacted);
-            if is_put && died {
+            if !with_key(pages, &record.body, |key| self.would_go(&reader, dead, (key, &record.body)))? {
                 return Ok(None);
-            }
-            if !is_put && (died || !reader.pinned.is_empty()) {
-                let key = with_key(pages, &record.body, <[u8]>::to_vec)?;
-                let next = reader.index.neighbours(&key, position).next.map(|step| step.position.main);
-                let stays = |compacted| reader.needs_tombstone((&key, position), next, compacted);
-                if (died && !stays(compacted)) || stays(self.revision) {
-                    return Ok(None);
-                }
             }
             let mut buffer = alloc::vec![0; store.pager.page_bytes()];
             // Relative to itself, so that it takes the same wherever it stands.

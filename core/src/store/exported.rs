@@ -91,19 +91,22 @@ impl<S: Storage> Snapshot<S> {
             return Ok(true);
         }
         let is_put = record.body.generation(main).is_some();
-        if self.pinned.is_empty() && !is_put {
+        let holds = !self.pinned.is_empty() || !self.rules.is_empty();
+        if !holds && !is_put {
             return Ok(main == compacted);
         }
         with_key(&self.pages, &record.body, |key| {
             let is_seen = is_put && self.index.get(key, compacted) == Some(record.position);
-            is_seen || (!self.pinned.is_empty() && self.still_has(key, record.position))
+            is_seen || (holds && self.still_has(key, record.position))
         })
     }
 
-    /// Whether a version is still there, for a pin or otherwise.
+    /// Whether a version is still there, for a pin, by a rule of retention or otherwise.
     fn still_has(&self, key: &[u8], position: Position) -> bool {
         let reader = self.reader();
         let found = reader.index.steps_from(key, position, 1);
-        found.first().is_some_and(|past| past.step.position == position && reader.exists(key, past))
+        found.first().is_some_and(|past| {
+            past.step.position == position && reader.exists(key, past, &reader.retained(key))
+        })
     }
 }

@@ -46,20 +46,45 @@ pub struct Versions {
     pub more: bool,
 }
 
+/// What rules of retention keep of a key.
+pub(super) struct Retained {
+    /// What died by this revision is given up: the compacted one, or an earlier one where something is kept for a while.
+    reach: u64,
+    /// The oldest of the newest versions until then that are kept for their number, if any are.
+    oldest: Option<Position>,
+}
+
 impl<S: Storage> Reader<'_, S> {
     /// Whether a version is still there: it is what this state shows at some revision that can be read, or what has happened since the
-    /// oldest of them that is not pinned, or a delete without which an older version that is still there would seem to have lasted.
+    /// oldest of them that is not pinned, or what a rule of retention keeps, or a delete without which an older version that is still there would seem to have lasted.
     ///
     /// What a compaction was asked to remove is not there from then on, though its record may wait for background work. All that decides
     /// which records a history shows is in this one place.
-    pub(super) fn exists(&self, key: &[u8], past: &Past) -> bool {
+    pub(super) fn exists(&self, key: &[u8], past: &Past, retained: &Retained) -> bool {
         let (Some(death), Some(compacted)) = (past.death, self.compacted) else { return true };
         let main = past.step.position.main;
-        death > compacted
+        death > retained.reach
             || pin_between(self.pinned, main, death).is_some()
+            || (!past.step.is_tombstone()
+                && retained.oldest.is_some_and(|oldest| past.step.position >= oldest))
             || (past.step.is_tombstone()
                 && self.needs_tombstone((key, past.step.position), past.next, compacted))
             || sabotaged!(DeadShown)
+    }
+
+    /// What rules of retention keep of a key. Costs a look at as many of its positions as versions are kept.
+    pub(super) fn retained(&self, key: &[u8]) -> Retained {
+        let rule = self.rules.of(key);
+        let reach = self.rules.reach(rule, self.compacted.unwrap_or(0));
+        let end = Position::new(reach.saturating_add(1), 0);
+        let oldest = match self.rules.versions(rule) {
+            1 => None,
+            versions => {
+                let newest = self.index.steps_before(key, end, versions);
+                newest.iter().map_while(|past| past.step.live()).last()
+            }
+        };
+        Retained { reach, oldest }
     }
 
     /// Whether a tombstone stays in a store that is compacted to a revision, since an older record of its key does that a pin sees, and
@@ -70,8 +95,12 @@ impl<S: Storage> Reader<'_, S> {
         next: Option<u64>,
         compacted: u64,
     ) -> bool {
-        let is_seen = next
-            .is_none_or(|next| next > compacted || pin_between(self.pinned, tombstone.main, next).is_some());
+        // Where versions are counted, the older record would be one of the newest.
+        let counts_versions = self.rules.versions(self.rules.of(key)) > 1;
+        let is_seen = counts_versions
+            || next.is_none_or(|next| {
+                next > compacted || pin_between(self.pinned, tombstone.main, next).is_some()
+            });
         if !is_seen || self.pinned.is_empty() {
             return false;
         }
@@ -234,7 +263,9 @@ impl<S: Storage> HistoryIter<'_, S> {
             Order::Ascending => (Position::new(step.position.main, step.position.sub.saturating_add(1)), end),
             Order::Descending => (start, step.position),
         });
-        self.batch.extend(found.into_iter().filter(|past| is_within(past) && reader.exists(key, past)));
+        let retained = reader.retained(key);
+        let is_shown = |past: &Past| is_within(past) && reader.exists(key, past, &retained);
+        self.batch.extend(found.into_iter().filter(is_shown));
     }
 
     fn next_past(&mut self) -> Option<Past> {

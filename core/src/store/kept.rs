@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 
 use super::Store;
 use crate::error::{Error, PageKind, Result};
-use crate::lease::{Kept as KeptLease, Leases};
-use crate::pager::Pager;
-use crate::pin::{Kept as KeptPin, Pins};
+use crate::lease::Kept as KeptLease;
+use crate::pager::{Pager, Pages};
+use crate::pin::Kept as KeptPin;
 use crate::records::{Chain, Records};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
-use crate::times::{Kept as KeptTime, Times};
+use crate::times::Kept as KeptTime;
 
 /// The lists, read or to be written.
 #[derive(Debug, Default)]
@@ -69,9 +69,9 @@ impl Kept {
     ///
     /// # Errors
     /// [`Error::Corrupt`], [`Error::Storage`].
-    pub(super) fn load<S: Storage>(pager: &Pager<S>, chain: Option<&Chain>) -> Result<Self> {
+    pub(super) fn load<S: Storage>(pages: &Pages<S>, chain: Option<&Chain>) -> Result<Self> {
         let Some(chain) = chain else { return Ok(Self::default()) };
-        let bytes = Records::load_apart(pager.pages(), chain)?;
+        let bytes = Records::load_apart(pages, chain)?;
         Self::decode(&bytes).map_err(|what| damaged(chain, what))
     }
 }
@@ -121,18 +121,4 @@ impl<S: Storage> Store<S> {
         self.system = kept.store(&mut self.pager)?;
         Ok(())
     }
-}
-
-/// The leases, pins and times that a checkpoint remembers.
-///
-/// # Errors
-/// [`Error::Corrupt`] if there can be no such ones.
-pub(super) fn restore(kept: Kept, chain: Option<&Chain>) -> Result<(Leases, Pins, Times)> {
-    let impossible = |what: &'static str| match chain {
-        Some(chain) => damaged(chain, what),
-        None => Error::corrupt(0, PageKind::Meta, what),
-    };
-    let leases = Leases::restore(&kept.leases).map_err(impossible)?;
-    let pins = Pins::restore(kept.pins).map_err(impossible)?;
-    Ok((leases, pins, Times::restore(&kept.times).map_err(impossible)?))
 }

@@ -29,6 +29,8 @@ mod read;
 mod reader;
 mod rebuild;
 mod refile;
+mod remembered;
+mod retention;
 mod shrink;
 mod snapshot;
 mod status;
@@ -66,6 +68,7 @@ pub use writer::Writer;
 
 pub(crate) use open::RootState;
 pub(crate) use rebuild::{Change, Ending, Rebuild};
+pub(crate) use remembered::Remembered;
 
 use background::Background;
 
@@ -169,6 +172,7 @@ impl<S: Storage> Store<S> {
             compacted: self.compacted,
             times: &self.times,
             pinned: self.pins.revisions(),
+            rules: self.filing.rules(),
         }
     }
 
@@ -271,6 +275,7 @@ impl<S: Storage> Store<S> {
             is_shrinking: self.is_shrinking(),
             leases: self.leases.len() as u64,
             pins: self.pins.len() as u64,
+            retention_rules: self.filing.rules().len() as u64,
             is_compacting: self.is_compacting(),
             watchers: self.watchers.len() as u64,
             free_pages,

@@ -4,26 +4,22 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::background::Background;
-use super::kept::{self, Kept};
 use super::refile::file_all;
+use super::remembered::Remembered;
 use super::{Options, Store};
-use crate::compaction::Filing;
+use crate::compaction::{Filing, Rules};
 use crate::error::{Error, PageKind, Result};
 use crate::index::{Index, IndexBuilder, Loaded};
-use crate::lease::{LeaseId, Leases};
-use crate::limits::{MAX_LEASE_SECONDS, MIN_LEASE_SECONDS};
+use crate::lease::LeaseId;
 use crate::pager::{Bitmap, MAX_ROOT_BYTES, NewStore, PageId, Pager, Replayed, Unproven};
-use crate::pin::Pins;
-use crate::records::{Body, Chain, Leaf, Record, Records, RecordsRoot, SystemRecord, damaged, with_key};
+use crate::records::{Body, Chain, Leaf, Record, Records, RecordsRoot, damaged, with_key};
 use crate::revision::{Position, Revision};
 use crate::sabotage::sabotaged;
 use crate::storage::Storage;
-use crate::times::{Sample, Times};
 use crate::watch::Watchers;
 
 /// What a checkpoint remembers of the store.
@@ -90,11 +86,8 @@ struct Opening<S> {
     pager: Pager<S>,
     records: Records,
     revision: u64,
-    scheduled: Option<u64>,
     finished: Option<u64>,
-    leases: Leases,
-    times: Times,
-    pins: Pins,
+    remembered: Remembered,
     /// Where that is what the checkpoint remembers besides the records.
     system: Option<Chain>,
 }
@@ -113,6 +106,8 @@ impl<S: Storage> Store<S> {
         let new = NewStore { store_id, page_bytes: options.page_bytes };
         let (pager, root) = Pager::open(storage, new, options.cache_bytes)?;
         let mut opening = Opening::from_checkpoint(pager, root.as_deref())?;
+        let rules = Rules::new(&options.retention, &opening.remembered.times);
+        opening.remembered.memory = rules.longest();
         // Before the log is followed, since that lets go of pages; and again when it has been, with what it has added.
         opening.check_pages()?;
         opening.follow_log()?;
@@ -147,10 +142,9 @@ impl<S: Storage> Opening<S> {
         records.open_page().into_iter().for_each(|page| {
             pager.claim(page);
         });
-        let RootState { revision, scheduled, finished, kept: system, .. } = root;
-        let kept = Kept::load(&pager, system.as_ref())?;
-        let (leases, pins, times) = kept::restore(kept, system.as_ref())?;
-        Ok(Self { pager, records, revision, scheduled, finished, leases, pins, times, system })
+        let remembered = Remembered::load(pager.pages(), &root)?;
+        let RootState { revision, finished, kept: system, .. } = root;
+        Ok(Self { pager, records, revision, finished, remembered, system })
     }
 
     /// Takes up the commits after the checkpoint, as far as they are whole.
@@ -206,46 +200,9 @@ impl<S: Storage> Opening<S> {
             let Body::System(system) = record.body else { continue };
             // A page that is a longer version of another repeats its records.
             if record.position > self.records.last() {
-                self.take_system_record(system, record.position.main)
+                self.remembered
+                    .take(system, record.position.main)
                     .map_err(|what| Error::corrupt(replayed.place.page, PageKind::Leaf, what))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// # Errors
-    /// Says in words what can't be.
-    fn take_system_record(
-        &mut self,
-        record: SystemRecord<'_>,
-        main: u64,
-    ) -> core::result::Result<(), &'static str> {
-        const IMPOSSIBLE: &str = "a lease has an impossible number or time";
-        match record {
-            SystemRecord::CompactionScheduled(revision) => {
-                if !sabotaged!(ScheduledForgotten) {
-                    self.scheduled = self.scheduled.max(Some(revision));
-                    self.times.compact(revision);
-                }
-            }
-            SystemRecord::LeaseGranted { id, seconds } => {
-                let is_possible = (MIN_LEASE_SECONDS..=MAX_LEASE_SECONDS).contains(&seconds);
-                let id = LeaseId::new(id).filter(|_| is_possible).ok_or(IMPOSSIBLE)?;
-                self.leases.grant(id, seconds, Duration::from_secs(seconds));
-            }
-            SystemRecord::LeaseRevoked { id } => self.leases.remove(LeaseId::new(id).ok_or(IMPOSSIBLE)?),
-            SystemRecord::Moved => {}
-            SystemRecord::Pinned { name, revision, expires } => self.pins.take_up(name, revision, expires)?,
-            SystemRecord::Unpinned { name } => {
-                self.pins.remove(name);
-            }
-            SystemRecord::TimeSampled { millis, behind } => {
-                let revision = main.checked_sub(behind).filter(|revision| *revision > 0);
-                let revision = revision.ok_or("a time is of an impossible revision")?;
-                self.times.restore_one(Sample { millis, revision });
-            }
-            SystemRecord::LeaseRenewed { id } => {
-                self.leases.renew(LeaseId::new(id).ok_or(IMPOSSIBLE)?);
             }
         }
         Ok(())
@@ -276,16 +233,16 @@ impl<S: Storage> Opening<S> {
     /// What was remembered besides the records must be of revisions that there are.
     fn check_lists(&self, revision: u64) -> Result<()> {
         let corrupt = |what: String| Err(Error::corrupt(0, PageKind::Meta, what));
-        if self.scheduled > Some(revision) {
+        if self.remembered.scheduled > Some(revision) {
             return corrupt(format!(
                 "a compaction to {:?} was scheduled at revision {revision}",
-                self.scheduled
+                self.remembered.scheduled
             ));
         }
-        if self.times.last().is_some_and(|last| last.revision > revision) {
+        if self.remembered.times.last().is_some_and(|last| last.revision > revision) {
             return corrupt("a time is of a revision that is not there".into());
         }
-        if let Some(pinned) = self.pins.revisions().last().filter(|pinned| **pinned > revision) {
+        if let Some(pinned) = self.remembered.pins.revisions().last().filter(|pinned| **pinned > revision) {
             return corrupt(format!("revision {pinned} is pinned at revision {revision}"));
         }
         Ok(())
@@ -293,10 +250,10 @@ impl<S: Storage> Opening<S> {
 
     fn attach(&mut self, attached: &BTreeMap<Vec<u8>, u64>) -> Result<()> {
         for (key, lease) in attached {
-            let id = LeaseId::new(*lease).filter(|id| self.leases.has(*id));
+            let id = LeaseId::new(*lease).filter(|id| self.remembered.leases.has(*id));
             let what = || format!("a key has the lease {lease}, which does not exist");
             let id = id.ok_or_else(|| Error::corrupt(0, PageKind::Meta, what()))?;
-            self.leases.attach(key, Some(id));
+            self.remembered.leases.attach(key, Some(id));
         }
         Ok(())
     }
@@ -313,13 +270,17 @@ impl<S: Storage> Opening<S> {
         }
         self.check_lists(revision)?;
         self.attach(&loaded.attached)?;
-        let filing = match self.scheduled {
-            Some(compacted) if self.pins.len() > 0 => {
-                file_all(&loaded.index, (compacted, self.pins.revisions()))
-            }
-            Some(_) | None => loaded.filing,
+        let rules = Rules::new(&options.retention, &self.remembered.times);
+        let filing = if self.remembered.pins.len() > 0 || !rules.is_empty() {
+            file_all(
+                &loaded.index,
+                rules,
+                (self.remembered.scheduled.unwrap_or(0), self.remembered.pins.revisions()),
+            )
+        } else {
+            loaded.filing
         };
-        let unfinished = self.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
+        let unfinished = self.remembered.scheduled.filter(|scheduled| self.finished < Some(*scheduled));
         let mut store = Store {
             pager: self.pager,
             records: self.records,
@@ -327,14 +288,14 @@ impl<S: Storage> Opening<S> {
             filing,
             revision,
             durable_revision: revision,
-            compacted: self.scheduled,
+            compacted: self.remembered.scheduled,
             finished: self.finished,
             record_count: loaded.records,
             queue: VecDeque::from_iter(unfinished),
             background: Background::new(&options),
-            leases: self.leases,
-            times: self.times,
-            pins: self.pins,
+            leases: self.remembered.leases,
+            times: self.remembered.times,
+            pins: self.remembered.pins,
             write_kept_anew: false,
             system: self.system,
             has_unsynced_system: false,
@@ -403,10 +364,10 @@ fn load_index<S: Storage>(pager: &Pager<S>, records: &Records, mut reached: Reac
         })?;
         let replaced = pushed.map_err(|what| Error::corrupt(page, PageKind::Leaf, what))?;
         if let Some(replaced) = replaced {
-            loaded.filing.push(replaced, record.position.main);
+            loaded.filing.push(replaced, record.position.main, None);
         }
         if record.body.generation(record.position.main).is_none() {
-            loaded.filing.push(record.position, record.position.main + 1);
+            loaded.filing.push(record.position, record.position.main + 1, None);
         }
         Ok(())
     })?;

@@ -1,9 +1,10 @@
 //! How a store is opened: one plain struct, validated once.
 
 use alloc::format;
+use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::compaction::{AutoCompaction, Thinning};
+use crate::compaction::{AutoCompaction, RetentionRule, Rules, Thinning};
 use crate::error::{Error, Result};
 use crate::limits;
 
@@ -44,6 +45,8 @@ pub struct Options {
     pub compaction_pause: Duration,
     /// Which history the store gives up by itself; [`Store::set_auto_compaction`](crate::Store::set_auto_compaction) changes it later.
     pub auto_compaction: AutoCompaction,
+    /// Which versions stay whatever is compacted; [`Store::set_retention`](crate::Store::set_retention) changes it later.
+    pub retention: Vec<RetentionRule>,
     /// How history gets thinner with age, if it does; [`Store::set_thinning`](crate::Store::set_thinning) changes it later. It needs a
     /// [`Clock`](crate::Clock) that knows the calendar.
     pub thinning: Option<Thinning>,
@@ -73,6 +76,7 @@ impl Default for Options {
             compaction_batch_limit: limits::DEFAULT_COMPACTION_BATCH_LIMIT,
             compaction_pause: Duration::from_micros(limits::DEFAULT_COMPACTION_PAUSE_MICROS),
             auto_compaction: AutoCompaction::Off,
+            retention: Vec::new(),
             thinning: None,
             max_key_bytes: limits::DEFAULT_MAX_KEY_BYTES,
             max_value_bytes: limits::DEFAULT_MAX_VALUE_BYTES,
@@ -106,6 +110,7 @@ impl Options {
                 return Err(Error::InvalidOption { option, reason });
             }
         }
+        Rules::validate(&self.retention)?;
         self.thinning.as_ref().map_or(Ok(()), Thinning::validate)
     }
 }

@@ -6,6 +6,7 @@ use core::ops::Bound;
 
 use super::entry::{Entry, RangeResult};
 use super::read::{Counting, Moment, Order, Read, SortBy, Wanted};
+use crate::compaction::Rules;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::keys::Keys;
@@ -35,6 +36,8 @@ pub(super) struct Reader<'a, S> {
     pub(super) times: &'a Times,
     /// Revisions that can be read though the store is compacted beyond them, ascending.
     pub(super) pinned: &'a [u64],
+    /// What else compaction leaves.
+    pub(super) rules: &'a Rules,
 }
 
 impl<S> Clone for Reader<'_, S> {

@@ -8,6 +8,7 @@ use super::entry::Entry;
 use super::history::HistoryRequest;
 use super::read::Read;
 use super::reader::{RangeRequest, Reader};
+use crate::compaction::Rules;
 use crate::error::Result;
 use crate::index::Index;
 use crate::keys::Keys;
@@ -40,6 +41,7 @@ pub struct Snapshot<S: Storage> {
     /// The newest revision when the snapshot was taken.
     times: Times,
     pub(super) pinned: Arc<[u64]>,
+    pub(super) rules: Arc<Rules>,
     pub(super) current: u64,
     pub(super) compacted: Option<u64>,
     hold: Hold,
@@ -53,6 +55,7 @@ impl<S: Storage> Clone for Snapshot<S> {
             index: self.index.clone(),
             times: self.times.clone(),
             pinned: Arc::clone(&self.pinned),
+            rules: Arc::clone(&self.rules),
             hold: self.hold.clone(),
             ..*self
         }
@@ -71,6 +74,7 @@ impl<S: Storage> Snapshot<S> {
             hold: store.pager.hold(Note { revision, taken: store.background.seen.map(Time::as_micros) }),
             times: store.times.clone(),
             pinned: Arc::clone(store.pins.revisions()),
+            rules: Arc::clone(store.filing.rules()),
         }
     }
 
@@ -83,6 +87,7 @@ impl<S: Storage> Snapshot<S> {
             compacted: self.compacted,
             times: &self.times,
             pinned: &self.pinned,
+            rules: &self.rules,
         }
     }
 

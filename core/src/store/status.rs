@@ -22,7 +22,8 @@ pub struct Status {
     pub keys: u64,
     /// Records stored: versions and tombstones.
     pub records: u64,
-    /// Records that a newer one has replaced and that are not yet removed, those that pins hold among them.
+    /// Records that a newer one has replaced and that are not yet removed, those that pins hold among them, and those not that a rule keeps for
+    /// their number.
     pub dead_records: u64,
     /// Bytes in a page.
     pub page_bytes: usize,
@@ -36,6 +37,8 @@ pub struct Status {
     pub is_out_of_space: bool,
     /// The storage is being made shorter, or is to be.
     pub is_shrinking: bool,
+    /// Rules of retention.
+    pub retention_rules: u64,
     /// Background work has dead records to remove: for a compaction, or because what held them is gone.
     pub is_compacting: bool,
     /// Leases that have not ended.

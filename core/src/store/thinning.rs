@@ -1,7 +1,7 @@
 //! Thinning history out as it gets older: pins that the store sets itself, and compactions behind them.
 
 use super::Store;
-use crate::compaction::{Ages, Thinning};
+use crate::compaction::Thinning;
 use crate::error::{Error, Result};
 use crate::pin::Pinned;
 use crate::scheduler::{Clock, Deadline, Next, Time};
@@ -10,7 +10,6 @@ use crate::storage::Storage;
 /// Thinning at work.
 #[derive(Debug, Default)]
 pub(super) struct Thinner {
-    ages: Ages,
     next: Option<Time>,
 }
 
@@ -49,9 +48,7 @@ impl<S: Storage> Store<S> {
                 self.set_pin(&mark.name, pinned)?;
             }
         }
-        let ages = &mut self.background.thinner.ages;
-        ages.note((wall, self.revision), thinning.all_for());
-        let due = ages.revision_before(wall.before(thinning.all_for()));
+        let due = self.times.revision_at(wall.before(thinning.all_for()));
         if let Some(revision) = due.filter(|revision| Some(*revision) > self.compacted && *revision > 1) {
             match self.compact(revision) {
                 // What somebody else has compacted already is as good.

@@ -135,6 +135,7 @@ impl<S: Storage> WatchRequest<'_, S> {
 
     /// Has compaction keep what this watcher was not told of, of all keys, so that it never loses anything to compaction while it is not
     /// further behind than this. One that is gets [`Error::HoldExceeded`], and compaction goes on. A hold ends with the process.
+    /// What it lets go of is removed by [`Store::run`], which is to be called after it was told something, or cancelled.
     ///
     /// ```
     /// # use palimpsest_kv::{Hold, Keys, Options, Store, Watched, storage::MemoryStorage};

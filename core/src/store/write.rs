@@ -225,7 +225,7 @@ impl<S: Storage> Store<S> {
     /// Makes a change in memory: the index, the open leaf, the list of the dead, the leases, and the watchers' lists.
     pub(super) fn make(&mut self, change: Ready<'_>, writing: &mut Writing) {
         let position = Position::new(writing.main, writing.sub);
-        let replaced = match change {
+        match change {
             Ready::Put { key, value, lease, room } => {
                 let effect = self.index.put(key, position);
                 let (version, age) = (effect.version, writing.main - effect.created);
@@ -236,7 +236,7 @@ impl<S: Storage> Store<S> {
                 if let Some(tombstone) = effect.follows {
                     self.filing.note_next(tombstone, writing.main);
                 }
-                effect.replaced
+                self.file_replaced(key, effect.replaced, writing.main);
             }
             Ready::Delete { key, room } => {
                 let Some(replaced) = self.index.delete(&key, position) else { return };
@@ -248,15 +248,40 @@ impl<S: Storage> Store<S> {
                 self.leases.detach(&key);
                 self.note_for_watchers((&key, 0), position, EventKind::Delete);
                 let death = if sabotaged!(TombstoneDropped) { writing.main } else { writing.main + 1 };
-                self.filing.push(position, death);
-                Some(replaced)
+                self.file_deleted(&key, replaced, (position, death));
             }
-        };
-        if let Some(replaced) = replaced {
-            self.filing.push(replaced, writing.main);
         }
         self.record_count += 1;
         writing.sub += 1;
+    }
+
+    /// Files what has died by a put at revision `main`: what it replaces, or the version that is no longer among those that a rule keeps.
+    fn file_replaced(&mut self, key: &[u8], replaced: Option<Position>, main: u64) {
+        let Some(replaced) = replaced else { return };
+        let rule = self.filing.rules().of(key);
+        match self.filing.rules().versions(rule) {
+            1 => self.filing.push(replaced, main, rule),
+            versions => {
+                let puts = self.index.puts_before_newest(key, versions);
+                let kept = if sabotaged!(OneVersionLess) { versions - 1 } else { versions };
+                if let Some(position) = puts.get(kept - 1) {
+                    self.filing.push(*position, main, rule);
+                }
+            }
+        }
+    }
+
+    /// Files what has died by a delete: the last version and those that a rule has kept, and the tombstone with its own death.
+    fn file_deleted(&mut self, key: &[u8], replaced: Position, (tombstone, death): (Position, u64)) {
+        let rule = self.filing.rules().of(key);
+        self.filing.push(tombstone, death, rule);
+        match self.filing.rules().versions(rule) {
+            1 => self.filing.push(replaced, tombstone.main, rule),
+            versions => {
+                let puts = self.index.puts_before_newest(key, versions);
+                puts.iter().for_each(|position| self.filing.push(*position, tombstone.main, rule));
+            }
+        }
     }
 
     fn note_for_watchers(&mut self, (key, value_bytes): (&[u8], usize), position: Position, kind: EventKind) {

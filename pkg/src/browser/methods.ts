@@ -68,6 +68,7 @@ export const STORE: Methods<t.Store<t.ValueCodec, t.KeyCodec>> = {
   pin: 'call',
   unpin: 'call',
   pins: 'call',
+  setRetention: 'call',
   setThinning: 'call',
   close: 'own',
 }

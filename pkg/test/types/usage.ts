@@ -117,7 +117,11 @@ export async function useModel(db: Store, revision: number): Promise<void> {
   await db.watch('a', { hold: { revisions: 100, bytes: 1 << 20 } }).return()
   void [pinned, until]
   await db.setThinning({ allFor: 1000, steps: [{ every: 1000, keepFor: 5000 }] })
-  await open({ storage: 'memory', thinning: 'default' })
+  await db.setRetention([
+    { prefix: 'a', newest: 5 },
+    { prefix: new Uint8Array(), forAtLeast: 1000 },
+  ])
+  await open({ storage: 'memory', thinning: 'default', retention: [{ prefix: 'a' }] })
   await db.setQuota(undefined)
   await db.shrink()
   const { hash }: { hash: number } = await db.hashKv(revision)

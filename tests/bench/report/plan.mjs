@@ -62,6 +62,7 @@ export function jobs(engine, size, folder) {
         job('file', 'native', ['shrinking', folder, ...free]),
         job('file', 'native', ['churn', folder, ...serving, size.keys]),
         job('memory', 'native', ['garbage', ...size.kept]),
+        job('memory', 'native', ['pinned', ...serving]),
         job('memory', 'native', ['watching', ...serving]),
         job('memory', 'native', ['leasing', size.keys]),
         job('memory', 'heap', [folder, ...serving]),

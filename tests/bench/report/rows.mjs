@@ -67,6 +67,21 @@ export const rows = [
     unit: 'x',
     better: 'less',
   },
+  { label: 'compaction around one pin, against none', metric: 'pins_one_times', unit: 'x', better: 'less' },
+  { label: '  around 1,000 next to each other', metric: 'pins_together_times', unit: 'x', better: 'less' },
+  { label: '  around 1,000 of all over', metric: 'pins_spread_times', unit: 'x', better: 'less' },
+  {
+    label: '10,000 dead in groups, largest store to smallest',
+    metric: 'dead_grouped_times_at_most',
+    unit: 'x',
+    better: 'less',
+  },
+  {
+    label: '  only to look their keys up, one by one',
+    metric: 'dead_looked_up_times_at_most',
+    unit: 'x',
+    better: 'less',
+  },
   {
     label: 'put with 1,000 watchers, one matches',
     metric: 'put_with_1000_watchers_times',
@@ -143,6 +158,11 @@ export const targets = [
     label: '10,000 dead scattered, largest to smallest',
     metric: 'dead_scattered_times_at_most',
     ...atMost(1.3, 'x'),
+  },
+  {
+    label: 'compaction around 1,000 pins, against none',
+    metric: 'pins_times_at_most',
+    ...atMost(1.5, 'x'),
   },
   {
     label: 'file of a store written to for ever',

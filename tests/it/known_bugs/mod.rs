@@ -9,6 +9,7 @@ use palimpsest_kv::sabotage::{Sabotage, with};
 use palimpsest_kv_tests::simulation::{Looks, simulate};
 
 mod large;
+mod panics;
 mod scenarios;
 
 /// The simulation must notice a broken engine within so many seeds.
@@ -68,6 +69,12 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
 #[test]
 fn what_a_failed_sync_has_lost_is_written_again_when_the_store_is_opened() {
     check_simulated(Sabotage::RecoveredLogNotRewritten);
+}
+
+/// redb#885: a program that had panicked was taken for one that had closed its store.
+#[test]
+fn nothing_is_acknowledged_after_a_panic() {
+    check(Sabotage::PanicForgotten, panics::a_medium_that_panics);
 }
 
 /// redb before 4.2.0: a crash during the recovery of a crash lost durable commits.
@@ -224,6 +231,12 @@ fn a_pin_holds_what_was_visible_and_nothing_else() {
     check_simulated(Sabotage::UnpinnedForgotten);
     check_simulated(Sabotage::TombstoneBeforeElder);
     check_simulated(Sabotage::PinsNotCheckpointed);
+}
+
+/// A rule keeps as many versions as it says.
+#[test]
+fn a_rule_of_retention_keeps_what_it_says() {
+    check_simulated(Sabotage::OneVersionLess);
 }
 
 /// redb before 4.3.0: an iterator left out entries after an error.

@@ -9,10 +9,10 @@ use palimpsest_kv_tests::rng::Rng;
 use palimpsest_kv_tests::script::check_roomy;
 use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
 
-const PAGE_BYTES: usize = 512;
+pub(super) const PAGE_BYTES: usize = 512;
 const META_BYTES: usize = 512;
 
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         page_bytes: PAGE_BYTES,
         cache_bytes: 0,

@@ -193,6 +193,9 @@ pub struct Without {
     pub deletes: bool,
 }
 
+/// A rule of retention: the prefix of its keys, and how many versions it keeps of each.
+pub type Kept = (Vec<u8>, u64);
+
 /// One thing to do to a store.
 #[derive(Clone, Debug)]
 pub enum Action {
@@ -224,6 +227,8 @@ pub enum Action {
     Pin(String, u64, Option<u64>),
     /// Removes the pin of this name.
     Unpin(String),
+    /// Sets rules of retention: prefixes, and how many versions are kept. What is to be removed is removed first.
+    Retention(Vec<Kept>),
     /// Lets so many microseconds pass.
     Pass(u64),
     /// Sets the calendar so many milliseconds forward or back; as far back as can be stands for where it was in the beginning.

@@ -145,7 +145,7 @@ impl<M: Medium> Checked<M> {
             self.end_leases((start, looked), next.as_ref().ok());
         }
         if !self.model.pins().all().is_empty() {
-            self.end_pins(wall, next.as_ref().ok());
+            self.end_pins((wall, revision), next.as_ref().ok());
         }
         next
     }

@@ -48,7 +48,8 @@ pub struct Checked<M: Medium> {
     watchers: Vec<Watching>,
     /// What the last write that found no space would have needed.
     refused: Option<u64>,
-    /// Compaction has waited for a watcher since the store last had nothing to do: what it held may still be there.
+    /// Compaction has waited for a watcher since the store last had nothing to do, or rules of retention have changed: what was held may still
+    /// be there.
     has_held: bool,
     /// Between which moments the clock was last looked at by the store, if it was.
     looked: Option<(Time, Time)>,
@@ -187,6 +188,7 @@ impl<M: Medium> Checked<M> {
             }
             Action::Run(budget) => self.run(*budget),
             Action::RunUntilIdle => self.run_until_idle(),
+            Action::Retention(rules) => self.set_retention(rules),
             Action::Flush => {
                 let revision = self.store().flush().expect("a flush succeeds").get();
                 assert_eq!(revision, self.model.revision(), "what a flush made durable");
@@ -347,9 +349,9 @@ impl<M: Medium> Checked<M> {
         );
         let (pins, finished) = (self.model.pins(), status.finished.map(Revision::get));
         let removed = finished.filter(|_| !self.has_held);
-        let most = self.model.numbers(&Rule { compacted: removed, pinned: pins.revisions_and_loose() });
-        let least = Rule { compacted: self.model.compacted(), pinned: pins.revisions() };
-        let least = self.model.numbers(&least);
+        let least = self.model.rule(self.model.compacted());
+        let most = Rule { compacted: removed, pinned: pins.revisions_and_loose(), ..least.clone() };
+        let (most, least) = (self.model.numbers(&most), self.model.numbers(&least));
         let within = |seen: u64, least: u64, most: u64| (least..=most).contains(&seen);
         assert!(
             seen.live_keys == most.live_keys

@@ -1,10 +1,10 @@
 //! Pins: set and removed in both, and ended as the calendar goes on.
 
-use palimpsest_kv::{Next, Result, Revision, Store, WallTime};
+use palimpsest_kv::{Next, Result, RetentionRule, Revision, Store, WallTime};
 
 use super::Checked;
 use super::compare::agree;
-use crate::action::Action;
+use crate::action::{Action, Kept};
 use crate::medium::Medium;
 use crate::model::PinMap;
 use palimpsest_kv::storage::Storage;
@@ -52,19 +52,36 @@ impl<M: Medium> Checked<M> {
     }
 
     /// Pins whose time was over have ended, and no other; if the store was not stopped before, all of them.
-    pub(super) fn end_pins(&mut self, start: WallTime, next: Option<&Next>) {
+    pub(super) fn end_pins(&mut self, (start, first): (WallTime, u64), next: Option<&Next>) {
         let now = self.clock.calendar().as_millis();
         let left = pins_of(self.store());
-        let revision = self.model.revision();
-        for (name, (_, expires)) in self.model.pins().all().clone() {
+        let revisions = (first, self.model.revision());
+        let mut pins: Vec<_> = self.model.pins().all().clone().into_iter().collect();
+        // They end in the order of their times, and leases end between them.
+        pins.sort_by_key(|(_, (_, expires))| *expires);
+        for (name, (_, expires)) in pins {
             if !left.contains_key(&name) {
                 assert!(expires.is_some_and(|end| end <= now), "the pin {name:?} had ended at {now}");
-                self.model.pins_mut().remove(&name, revision);
+                self.model.pins_mut().remove(&name, revisions);
             } else if matches!(next, Some(Next::At(_) | Next::Idle)) {
                 let is_over = expires.is_some_and(|end| end <= start.as_millis());
                 assert!(!is_over, "the pin {name:?} that was over has not ended");
             }
         }
+    }
+
+    /// Once everything is removed that can be, it is known what there is for the new rules. While a watcher holds some of it, it is not.
+    pub(super) fn set_retention(&mut self, rules: &[Kept]) {
+        self.run_until_idle();
+        if self.has_held {
+            return;
+        }
+        let of = |(prefix, versions): &Kept| RetentionRule::of(prefix).newest(*versions);
+        self.options.retention = rules.iter().map(of).collect();
+        let retention = self.options.retention.clone();
+        self.store().set_retention(retention).expect("these are rules");
+        self.model.set_retention(rules.to_vec());
+        self.has_held = true;
     }
 
     pub(super) fn compare_pins(&mut self) {

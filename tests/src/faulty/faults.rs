@@ -28,6 +28,8 @@ pub enum Fault {
     /// Such an operation fails, after so many that succeed. A sync that fails loses some of what it was to make durable, for good, and
     /// nothing that comes later says so.
     Failing(Operation, u64, Lasting),
+    /// One such operation panics, after so many that succeed, with nothing done.
+    Panicking(Operation, u64),
     /// After so many writes, resizes and syncs the medium takes no more: as if the power were gone, except that it can be read.
     Broken(u64),
     /// The medium has room for so many bytes.
@@ -50,6 +52,7 @@ pub(super) enum Verdict {
     Skip,
     Elsewhere(usize),
     Stale,
+    Panic,
 }
 
 /// The faults that are armed.
@@ -94,7 +97,9 @@ impl Fault {
         match self {
             Self::Failing(_, _, lasting) => *lasting == Lasting::ForGood,
             Self::Broken(_) | Self::Full(_) | Self::LyingSyncs => true,
-            Self::LostWrite(_) | Self::MisdirectedWrite(..) | Self::StaleRead(_) => false,
+            Self::Panicking(..) | Self::LostWrite(_) | Self::MisdirectedWrite(..) | Self::StaleRead(_) => {
+                false
+            }
         }
     }
 
@@ -104,6 +109,7 @@ impl Fault {
             Self::Failing(failing, left, _) => {
                 (*failing == operation, Some(left), Verdict::Fail("the medium is faulty"))
             }
+            Self::Panicking(panicking, left) => (*panicking == operation, Some(left), Verdict::Panic),
             Self::Broken(left) => {
                 (operation != Operation::Read, Some(left), Verdict::Fail("the medium is broken"))
             }

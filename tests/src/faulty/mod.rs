@@ -201,6 +201,7 @@ impl Inner {
     fn judge(&mut self, (operation, name): (Operation, &'static str), len: usize) -> Result<Verdict> {
         match self.armed.judge(operation, len) {
             Verdict::Fail(reason) => Err(Error::Storage { operation: name, reason: reason.into() }),
+            Verdict::Panic => panic!("the medium panics"),
             verdict => Ok(verdict),
         }
     }
@@ -253,7 +254,7 @@ impl Storage for FaultyStorage {
         match inner.judge((Operation::Write, "write"), inner.live.len().max(offset + bytes.len()))? {
             Verdict::Skip => return Ok(()),
             Verdict::Elsewhere(place) => offset = place,
-            Verdict::Fine | Verdict::Fail(_) | Verdict::Stale => {}
+            Verdict::Fine | Verdict::Fail(_) | Verdict::Panic | Verdict::Stale => {}
         }
         inner.change(Change::Write { offset, bytes: bytes.to_vec() });
         Ok(())

@@ -3,7 +3,7 @@
 use palimpsest_kv::Keys;
 
 use super::Swarm;
-use crate::action::{Action, Wish, Without};
+use crate::action::{Action, Kept, Wish, Without};
 use crate::model::Model;
 use crate::rng::Rng;
 use crate::sim::CALENDAR_START;
@@ -58,6 +58,19 @@ impl Swarm {
     pub(super) fn grant(&self, rng: &mut Rng) -> Action {
         let id = if rng.once_in(4) { None } else { Some(1 + rng.below(NUMBERS)) };
         Action::Grant(id, rng.one_of(&MILLIS))
+    }
+
+    /// Rules for some of the keys, within each other or for all of them.
+    pub(super) fn retention(&self, rng: &mut Rng) -> Action {
+        let mut rules: Vec<Kept> = Vec::new();
+        for _ in 0..rng.below(4) {
+            let key = self.key(rng);
+            let prefix = key.get(..rng.index(key.len() + 1)).unwrap_or_default().to_vec();
+            if rules.iter().all(|(other, _)| *other != prefix) {
+                rules.push((prefix, rng.one_of(&[1, 2, 3, 10, 100])));
+            }
+        }
+        Action::Retention(rules)
     }
 
     /// What a watcher is to want: from the past, which may be gone, from now on, or from the future.

@@ -40,6 +40,7 @@ enum Kind {
     KeepAlive,
     Pin,
     Unpin,
+    Retention,
     Pass,
     Watch,
     Poll,
@@ -59,7 +60,7 @@ enum Kind {
 
 /// Every kind, and how often it comes compared with the others before the swarm has its say. Those at the end cost as much as
 /// hundreds of the others.
-const KINDS: [(Kind, u64); 28] = [
+const KINDS: [(Kind, u64); 29] = [
     (Kind::Put, 400),
     (Kind::Delete, 60),
     (Kind::Commit, 100),
@@ -73,6 +74,7 @@ const KINDS: [(Kind, u64); 28] = [
     (Kind::KeepAlive, 8),
     (Kind::Pin, 12),
     (Kind::Unpin, 8),
+    (Kind::Retention, 2),
     (Kind::Pass, 20),
     (Kind::Watch, 10),
     (Kind::Poll, 60),
@@ -189,6 +191,7 @@ impl Swarm {
             Kind::Pass => lasting::pass(rng),
             Kind::Pin => lasting::pin(rng, model),
             Kind::Unpin => Action::Unpin(lasting::pin_name(rng, model)),
+            Kind::Retention => self.retention(rng),
             Kind::Quota => Action::Quota(rng.one_of(&[None, None, Some(3_000), Some(20_000), Some(100_000)])),
             Kind::Compact => Action::Compact(compact_revision(rng, model)),
             Kind::RunUntilIdle => Action::RunUntilIdle,

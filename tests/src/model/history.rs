@@ -83,7 +83,7 @@ impl Model {
             version: 0,
             lease: 0,
         };
-        let version = Version { main: change.main, sub: change.sub, record: record.cloned() };
+        let version = Version { main: change.main, sub: change.sub, record: record.cloned(), gone: None };
         let is_created = record.is_some_and(|record| record.create == change.main);
         let before = match earlier.iter().rfind(|version| version.main < change.main) {
             _ if is_created => Before::Nothing,

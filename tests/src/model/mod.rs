@@ -22,7 +22,7 @@ mod txn;
 
 pub use history::{Before, Change, Told};
 pub use leases::{Ends, Granted, Leases};
-pub use numbers::{Numbers, Rule};
+pub use numbers::{Numbers, Retention, Rule};
 pub use past::{Differing, Past};
 pub use pins::{PinMap, Pinned, Pins};
 pub use states::States;
@@ -41,6 +41,8 @@ pub struct Version {
     pub sub: u64,
     /// What was left.
     pub record: Option<Record>,
+    /// It was removed before the rules of retention changed for the so manieth time, so that no later rule brings it back.
+    pub gone: Option<u64>,
 }
 
 /// A value with its numbers.
@@ -130,6 +132,8 @@ pub struct Horizon {
     pub compacted: Option<u64>,
     /// Those that are pinned.
     pub pinned: BTreeSet<u64>,
+    /// What else is kept.
+    pub retention: Retention,
 }
 
 impl Horizon {
@@ -166,6 +170,7 @@ pub struct Model {
     leases: Leases,
     times: Times,
     pins: Pins,
+    retention: Retention,
 }
 
 /// What a compaction to `compacted` keeps: everything newer, and the newest version not newer, unless that is a tombstone older than
@@ -201,6 +206,7 @@ impl Model {
             leases: Leases::default(),
             times: Times::default(),
             pins: Pins::default(),
+            retention: Retention::default(),
         }
     }
 
@@ -232,7 +238,8 @@ impl Model {
     /// Which revisions can be read now.
     #[must_use]
     pub fn horizon(&self) -> Horizon {
-        Horizon { newest: self.revision, compacted: self.compacted, pinned: self.pins.revisions() }
+        let Rule { compacted, pinned, retention } = self.rule(self.compacted);
+        Horizon { newest: self.revision, compacted, pinned, retention }
     }
 
     /// What was there at a revision, compacted or not.
@@ -357,7 +364,7 @@ impl Model {
     fn change(&mut self, key: &[u8], sub: &mut u64, record: Option<Record>) {
         let main = self.revision + 1;
         self.changes.push(Change { main, sub: *sub, key: key.to_vec() });
-        self.histories.entry(key.to_vec()).or_default().push(Version { main, sub: *sub, record });
+        self.histories.entry(key.to_vec()).or_default().push(Version { main, sub: *sub, record, gone: None });
         *sub += 1;
     }
 

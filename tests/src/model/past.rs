@@ -26,20 +26,21 @@ impl Model {
         };
         // What was not there yet when the state was taken replaces nothing in it.
         let end = history.partition_point(|version| version.main <= horizon.newest);
-        let history = history.get(..end).unwrap_or(history);
-        let rule = Rule { compacted: horizon.compacted, pinned: horizon.pinned.clone() };
-        let is_kept = rule.keeps(history);
+        let Horizon { compacted, pinned, retention, .. } = horizon.clone();
+        let rule = Rule { compacted, pinned, retention };
+        let there = history.iter().take(end).filter(|version| !rule.has_removed(version));
+        let history: Vec<&Version> = there.collect();
+        let is_kept = rule.keeps(key, &history);
         let is_shown = |place: usize| {
             let next = history.get(place + 1).map(|next| next.main);
             // Of what one revision did to a key only the end is kept.
             let is_replaced = history.get(place).map(|version| version.main) == next;
             !is_replaced || next > horizon.compacted
         };
-        let versions = history
-            .iter()
-            .zip(is_kept)
-            .enumerate()
-            .filter(|(place, (version, is_kept))| *is_kept && version.main <= until && is_shown(*place));
+        let versions =
+            history.iter().zip(is_kept).enumerate().filter(|(place, (version, (is_kept, _)))| {
+                *is_kept && version.main <= until && is_shown(*place)
+            });
         versions
             .map(|(_, (version, _))| version)
             .map(|version| match found(key, version) {

@@ -63,11 +63,11 @@ impl Pins {
         self.revisions().union(&self.loose).copied().collect()
     }
 
-    /// Removes a pin, as its end does too.
-    pub fn remove(&mut self, name: &str, revision: u64) {
+    /// Removes a pin, as its end does too, somewhere between two revisions.
+    pub fn remove(&mut self, name: &str, (first, last): (u64, u64)) {
         self.loosen();
         self.now.remove(name);
-        self.states.note(self.now.clone(), (revision, revision));
+        self.states.note(self.now.clone(), (last, first));
     }
 
     fn loosen(&mut self) {
@@ -128,7 +128,7 @@ impl Model {
         if !self.pins.now.contains_key(name) {
             return Err(vec![Error::PinNotFound { name: name.into() }]);
         }
-        self.pins.remove(name, self.revision);
+        self.pins.remove(name, (self.revision, self.revision));
         Ok(())
     }
 }

@@ -162,7 +162,7 @@ impl<'a> Expectation<'a> {
         let pinned = store.pins().iter().map(|pin| pin.revision.get()).collect();
         assert_eq!(
             seen,
-            self.model.numbers_at(status.revision.get(), &Rule { compacted, pinned }),
+            self.model.numbers_at(status.revision.get(), &Rule { pinned, ..self.model.rule(compacted) }),
             "after the resumed compaction"
         );
         self.compare(store);

@@ -243,6 +243,7 @@ fn can_be_crashed(action: &Action) -> bool {
         | Action::Poll(_)
         | Action::Cancel(_)
         | Action::Quota(_)
+        | Action::Retention(_)
         | Action::CutPower(_)
         | Action::CutPowerDuring(..)
         | Action::FailDuring(..)

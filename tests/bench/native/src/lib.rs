@@ -8,6 +8,7 @@ pub mod host;
 pub mod leasing;
 pub mod machine;
 pub mod medium;
+pub mod pinned;
 pub mod serving;
 pub mod shrinking;
 pub mod watching;

@@ -1,14 +1,14 @@
 //! Measures the engine: `palimpsest-kv-bench serving MEDIUM KEYS PUTS` or
 //! `palimpsest-kv-bench compaction MEDIUM KEYS PUTS unpaced|default` or `palimpsest-kv-bench durable FOLDER KEYS PUTS`, where MEDIUM is `memory` or a folder for the
 //! store's file; `palimpsest-kv-bench churn MEDIUM KEYS PUTS REVISIONS` and `palimpsest-kv-bench shrinking MEDIUM KEYS PUTS`;
-//! `palimpsest-kv-bench garbage KEYS...`, `palimpsest-kv-bench watching KEYS PUTS`, `palimpsest-kv-bench leasing LEASES`, and `palimpsest-kv-bench machine` for
+//! `palimpsest-kv-bench garbage KEYS...`, `palimpsest-kv-bench watching KEYS PUTS`, `palimpsest-kv-bench pinned KEYS PUTS`, `palimpsest-kv-bench leasing LEASES`, and `palimpsest-kv-bench machine` for
 //! the machine under it. Every key beyond the first put of each is dead in a compaction: 100,000 keys and 1,000,000 puts are 90%.
 
 use std::env;
 
 use palimpsest_kv_bench::compaction::{self, Pace};
 use palimpsest_kv_bench::medium::{InFile, InMemory, Medium};
-use palimpsest_kv_bench::{churn, durable, garbage, leasing, machine, serving, shrinking, watching};
+use palimpsest_kv_bench::{churn, durable, garbage, leasing, machine, pinned, serving, shrinking, watching};
 use palimpsest_kv_bench_workload::{Load, Outcome};
 
 fn main() -> Outcome<()> {
@@ -19,6 +19,9 @@ fn main() -> Outcome<()> {
     match &arguments[..] {
         [scenario, keys, puts] if scenario == "watching" => {
             return watching::measure(&Load::new(keys.parse()?, puts.parse()?)?);
+        }
+        [scenario, keys, puts] if scenario == "pinned" => {
+            return pinned::measure(&Load::new(keys.parse()?, puts.parse()?)?);
         }
         [scenario, leases] if scenario == "leasing" => return leasing::measure(leases.parse()?),
         [scenario, sizes @ ..] if scenario == "garbage" => {
