@@ -1,10 +1,13 @@
 /**
  * A cache of what was fetched, within a quota: what is asked for without a network is what was there the last time. When it is full, the
- * entries that were not asked for the longest go, and the pages that they had are used again.
+ * entries that were not asked for the longest go, and the pages that they had are used again. Of the others the answer before the last is
+ * kept, too, to show what has changed.
  */
 
 /** Entries that go at once when there is no room. */
 const DROPPED_AT_ONCE = 16
+/** Versions of an entry that compaction leaves: the last, and the one before. */
+const KEPT_VERSIONS = 2
 
 export class OfflineCache {
   #db
@@ -17,6 +20,11 @@ export class OfflineCache {
    * @param db a store; its quota is the cache's
    * @param fetch gets the text of an address, or fails
    */
+  static async open(db, fetch) {
+    await db.setRetention([{ prefix: '', newest: KEPT_VERSIONS }])
+    return new OfflineCache(db, fetch)
+  }
+
   constructor(db, fetch) {
     this.#db = db
     this.#fetch = fetch
@@ -35,6 +43,12 @@ export class OfflineCache {
     }
     await this.#keep(address, text)
     return text
+  }
+
+  /** What an address answered before the last time; `undefined` if it never did. */
+  async previous(address) {
+    const { entries } = await this.#db.history(address, { reverse: true, limit: KEPT_VERSIONS }).collect()
+    return entries[1]?.value
   }
 
   #use(address) {

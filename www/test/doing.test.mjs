@@ -69,6 +69,31 @@ test('compaction forgets all but what is pinned, and says beforehand what it wou
   await untilSaid(page, 'That revision is forgotten.')
 })
 
+test('a rule of retention keeps versions of its keys through compaction, and of no others', async t => {
+  const page = await inspector(t)
+  await untilKeys(page, 2523)
+  const fields = form(page, 'Add a rule of retention')
+  await fields.getByLabel('Prefix').fill('text/')
+  await fields.getByLabel('Newest versions').fill('2')
+  await fields.getByRole('button', { name: 'Keep' }).click()
+  await untilSaid(page, 'Of keys that begin with text/: the newest 2 versions')
+  await form(page, 'Compact').getByRole('button', { name: 'Compact' }).click()
+  await until(page, 'it is done', () =>
+    document.querySelector('[data-testid=compaction]')?.textContent.includes('Done.'),
+  )
+  const versions = async key => {
+    await page.getByRole('searchbox', { name: 'Search keys' }).fill(key)
+    await page.getByRole('button', { name: key }).first().click()
+    await untilSaid(page, `History of ${key}`)
+    await page.getByTestId('history').waitFor()
+    return page.getByTestId('history').locator('li').count()
+  }
+  assert.equal(await versions('text/javascript'), 2)
+  assert.equal(await versions('application/3gpdash-qoe-report+xml'), 1)
+  await page.getByRole('button', { name: 'Remove the rule of text/' }).click()
+  await untilSaid(page, 'None: only the present versions stay.')
+})
+
 test('a snapshot holds pages back until it is closed', async t => {
   const page = await inspector(t)
   await untilKeys(page, 2523)

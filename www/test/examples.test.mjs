@@ -33,17 +33,22 @@ test('a cache answers without a network, stays within its quota, and keeps what 
   const quotaBytes = 512 * 1024
   const db = await store(t, { quotaBytes, compactionPause: 0 })
   let isOnline = true
+  let visit = 1
   const fetched = async address => {
     if (!isOnline) throw new Error('no network')
-    return address.padEnd(2000, '.')
+    return `${address} ${visit}`.padEnd(2000, '.')
   }
-  const cache = new OfflineCache(db, fetched)
+  const cache = await OfflineCache.open(db, fetched)
   for (let at = 0; at < 1000; at += 1) {
     await cache.get(`/article/${at}`)
     assert.ok((await db.status()).usedBytes <= quotaBytes)
   }
+  assert.equal(await cache.previous('/article/999'), undefined)
+  for (visit = 2; visit < 5; visit += 1) await cache.get('/article/999')
+  await (await db.compact(db.revision)).done
   isOnline = false
-  assert.match(await cache.get('/article/999'), /^\/article\/999\.+$/)
+  assert.match(await cache.get('/article/999'), /^\/article\/999 4\.+$/)
+  assert.match(await cache.previous('/article/999'), /^\/article\/999 3\.+$/)
   await assert.rejects(cache.get('/article/0'), /no network/)
   assert.ok((await db.count()) > 50, 'most of the room is used')
 })

@@ -181,9 +181,12 @@ export function KeyHistory() {
   const chosen = key.value
   const ask = async () => {
     if (db === undefined || chosen === undefined) return undefined
-    return (await db.history(chosen, { reverse: true, limit: VERSIONS }).collect()).entries
+    const { entries } = await db.history(chosen, { reverse: true, limit: VERSIONS }).collect()
+    return { of: chosen, entries }
   }
-  const { value } = useAnswer(ask, [db, chosen, newest.value, oldest.value])
+  const { value: answer } = useAnswer(ask, [db, chosen, newest.value, oldest.value])
+  // Of another key it is no answer.
+  const value = answer?.of === chosen ? answer?.entries : undefined
   return (
     <section aria-label="History of a key" class="card">
       <h3>{chosen === undefined ? 'History of a key' : `History of ${textOf(chosen)}`}</h3>

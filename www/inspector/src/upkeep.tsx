@@ -5,6 +5,7 @@ import type { ComponentChildren } from 'preact'
 import { withStore } from './actions.js'
 import { count, counted, size } from './format.js'
 import { newest, status } from './live.js'
+import { Retention } from './retention.js'
 import { shown } from './time.js'
 
 const MEBIBYTE = 1024 * 1024
@@ -92,7 +93,7 @@ export function CompactForm() {
   )
 }
 
-/** A rule of what the store forgets: a line of the form below. Others, as by prefix, become lines like these. */
+/** A rule of what the store forgets or refuses. */
 function Rule(props: { id: string; label: string; hint: string; children: ComponentChildren }) {
   return (
     <div class="rule">
@@ -191,6 +192,7 @@ export function Rules() {
       <AutoCompactionRule />
       <ThinningRule />
       <QuotaRule />
+      <Retention />
     </section>
   )
 }
