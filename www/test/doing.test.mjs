@@ -148,7 +148,11 @@ test('the load generator writes what it says, at a rate and until it is stopped'
   await load.getByRole('button', { name: 'Write' }).click()
   await untilSaid(page, '10,000 puts.')
   await untilKeys(page, 2533)
-  assert.equal(await page.getByTestId('shown').textContent(), '10,020')
+  await until(
+    page,
+    'each put is a revision',
+    () => document.querySelector('[data-testid=shown]')?.textContent === '10,020',
+  )
   await load.getByLabel('Puts a second').selectOption('100')
   await load.getByLabel('Stop after').selectOption('undefined')
   await load.getByRole('button', { name: 'Write' }).click()
