@@ -187,6 +187,19 @@ export interface Status {
   readonly holders: readonly Holder[]
 }
 
+/** What a page is used for: nothing, something that only a checkpoint or a snapshot may still reach, or one of the kinds of the format. */
+export type PageUse = 'free' | 'pending' | 'meta' | 'branch' | 'leaf' | 'overflow' | 'freelist'
+
+/** What each page of a storage is used for. */
+export interface PageMap {
+  /** What the numbers in `kinds` stand for. */
+  readonly names: readonly PageUse[]
+  /** The use of each page, by its number. */
+  readonly kinds: Uint8Array
+  /** Bytes of each page that are filled, by its number; an overflow page, which is part of something long, counts as filled. */
+  readonly usedBytes: Uint32Array
+}
+
 /** What a check of the whole store has seen, all of it sound. */
 export interface CheckReport {
   /** Keys in the index. */
@@ -412,6 +425,17 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   hashKv(revision?: number): Promise<HashKv>
   /** The store in numbers. */
   status(): Promise<Status>
+  /**
+   * What each page of the storage is used for, and how full it is. It reads no page: it walks the inner nodes, which are in memory, about one
+   * page in a hundred.
+   *
+   * @example
+   * ```ts
+   * const { names, kinds, usedBytes } = await db.pages()
+   * kinds.forEach((kind, page) => console.log(page, names[kind], usedBytes[page]))
+   * ```
+   */
+  pages(): Promise<PageMap>
   /** Reads and checks the whole store. */
   check(): Promise<CheckReport>
   /** Makes everything written so far durable, and acknowledges it. Answers the durable revision. */

@@ -11,7 +11,7 @@ import { ETCD_UNPACKED, etcdProgram } from './etcd.mjs'
 import { answer, ROOT, runAll, succeeds } from './exec.mjs'
 import { fingerprint, isStamped, stamp } from './stamp.mjs'
 
-const NPM_INPUTS = ['package.json', 'package-lock.json', 'pkg/package.json']
+const NPM_INPUTS = ['package.json', 'package-lock.json', 'pkg/package.json', 'www/package.json']
 
 /** What takes less is not mentioned. */
 const WORTH_TELLING_MS = 1000

@@ -143,7 +143,7 @@ export const STEPS = [
     lane: 'package',
     about: 'a program written against the package has sound types',
     needs: ['packages', 'package'],
-    commands: [{ command: ['tsc', '-p', join('www', 'tour')] }],
+    commands: ['tour', 'inspector'].map(part => ({ command: ['tsc', '-p', join('www', part)] })),
   },
   {
     name: 'wasm',
@@ -191,6 +191,14 @@ export const STEPS = [
     about: 'the tour tells the truth, in plain lines and as JSON',
     needs: ['package'],
     commands: [node('--test', '--test-reporter=tap', 'tests/run/tour.test.mjs')],
+    counts: true,
+  },
+  {
+    name: 'inspector',
+    lane: 'package',
+    about: 'the inspector in Chromium, clicked through, and the examples for browsers',
+    needs: ['package', 'chromium'],
+    commands: [{ ...node('www/test/run.mjs'), env: { CHROMIUM } }],
     counts: true,
   },
   {

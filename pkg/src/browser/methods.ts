@@ -57,6 +57,7 @@ export const STORE: Methods<t.Store<t.ValueCodec, t.KeyCodec>> = {
   shrink: 'call',
   hashKv: 'call',
   status: 'call',
+  pages: 'call',
   check: 'call',
   flush: 'call',
   checkpoint: 'call',
