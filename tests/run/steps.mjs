@@ -136,7 +136,7 @@ export const STEPS = [
     about: 'the npm package builds',
     needs: ['packages', 'rust', 'linker', WASM, 'wasm-bindgen'],
     commands: [node('pkg/scripts/build.mjs')],
-    shows: /^palimpsest\.wasm: (.+)/m,
+    shows: /^(for browsers: .+)/m,
   },
   {
     name: 'types',

@@ -43,6 +43,7 @@ export function jobs(size, round) {
     ...[...ours, ...peers.slice(0, 3)].map(engine => load(engine, 'page')),
     inWorker('ours opfs', 'strictPuts', { storage: 'opfs', name: name('strict'), commits }),
     inWorker('ours indexeddb', 'strictPuts', { storage: 'indexeddb', name: name('strict'), commits }),
+    inWorker('raw opfs', 'rawOpfs', { name: name('raw'), commits }),
     inWorker('raw indexeddb', 'rawStrict', { name: name('raw'), commits }),
     inWorker('ours opfs', 'openLarge', { storage: 'opfs', name: 'large', bytes }),
     ...(round > 1
@@ -109,6 +110,15 @@ export const targets = [
   ratio("gets in the engine's thread, against the best", 'get_in_thread_per_s', ['ours opfs', 10]),
   ratio('awaited gets from a page, against the best', 'page_get_per_s', ['ours opfs', 1]),
   atMost('one strict commit on OPFS', 'strict_put_ms', ['ours opfs', 0.5]),
+  {
+    ...atMost('one strict commit on OPFS, against writing and syncing 4 KiB', 'strict_put_ms', [
+      'ours opfs',
+      1.5,
+    ]),
+    over: 'strict_put_ms',
+    overColumn: 'raw opfs',
+    unit: 'x',
+  },
   {
     ...atMost('one strict commit on IndexedDB, against a raw one', 'strict_put_ms', ['ours indexeddb', 1.5]),
     over: 'strict_put_ms',

@@ -17,11 +17,11 @@ import { frameRows, jobs, ours, peerNotes, peers, rows, sizes, targets, withBest
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '..', '..', '..')
-const usage = `usage: npm run bench:browser -- [--quick | --smoke] [--runs N] [--only WORD]
+const usage = `usage: npm run bench:browser -- [--quick | --smoke] [--runs N] [--only PATTERN]
   --quick   a tenth of the size: to see that all works, and to compare, not to judge by
   --smoke   as little as shows that all of it runs
   --runs    rounds, at least 1; 3 by default
-  --only    jobs and columns whose names have this in them`
+  --only    a regular expression for column and job: 'strict|raw'`
 
 const say = line => process.stderr.write(`bench: ${line}\n`)
 
@@ -79,7 +79,7 @@ async function collect(page, { size, runs, only }) {
   const samples = new Samples()
   for (let round = 1; round <= runs; round += 1) {
     for (const { column, thread, job, options, names } of jobs(sizes[size], round)) {
-      if (!`${column} ${job}`.includes(only)) continue
+      if (!new RegExp(only).test(`${column} ${job}`)) continue
       say(`round ${round} of ${runs}: ${column}: ${job} in a ${thread}`)
       const measured = await page.evaluate(async plan => (await import('/page.js')).measure(plan), {
         thread,
@@ -99,7 +99,7 @@ function print(result) {
     `\n${machine.browser}; ${machine.processor}, ${machine.threads} threads, load ${machine.loadAverage.toFixed(1)};` +
       ` ${keys} keys of 16 B, values of 100 B; ${runs} runs\n`,
   )
-  const columns = [...ours, ...peers, 'raw indexeddb'].filter(column => engines[column])
+  const columns = [...ours, ...peers, 'raw opfs', 'raw indexeddb'].filter(column => engines[column])
   console.log(comparison(engines, rows, columns))
   for (const [peer, note] of Object.entries(peerNotes)) if (engines[peer]) console.log(`${peer}: ${note}`)
   const [mine, others] = [ours, peers].map(list => list.filter(column => engines[column]))
