@@ -1,6 +1,6 @@
 /**
- * Runs a script that uses the npm package: `node tests/run/prepared.mjs [--with PART] SCRIPT ARGUMENT…`. It sets up whatever that
- * needs first, and the part, and says so on stderr, since stdout belongs to the script.
+ * Runs a script that uses the npm package: `node tests/run/prepared.mjs [--with PART,…] SCRIPT ARGUMENT…`. It sets up whatever that
+ * needs first, and the parts, and says so on stderr, since stdout belongs to the script.
  */
 import { spawn } from 'node:child_process'
 import { Terminal } from '../../www/tour/terminal.mjs'
@@ -10,7 +10,7 @@ import { Missing, setUp } from './setup.mjs'
 const terminal = new Terminal(process.stderr)
 
 const given = process.argv.slice(2)
-const [parts, script] = given[0] === '--with' ? [[given[1]], given.slice(2)] : [[], given]
+const [parts, script] = given[0] === '--with' ? [given[1].split(','), given.slice(2)] : [[], given]
 
 try {
   await setUp(terminal, ['package', ...parts])

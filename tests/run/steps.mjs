@@ -170,11 +170,13 @@ export const STEPS = [
     name: 'browser',
     lane: 'package',
     about: 'the bindings and the packed npm package in Chromium',
-    needs: ['rust', 'linker', WASM, 'wasm-bindgen', 'package', 'chromium'],
+    needs: ['rust', 'linker', WASM, 'wasm-bindgen', 'package', 'chromium', 'browser-peers'],
     commands: [
       inChromium('WASM_BINDGEN_USE_BROWSER'),
       inChromium('WASM_BINDGEN_USE_DEDICATED_WORKER'),
       { ...node('pkg/test/browser/run.mjs'), env: { CHROMIUM } },
+      // Only that all of it runs.
+      { ...node('tests/bench/browser/run.mjs', '--smoke'), env: { CHROMIUM } },
     ],
     counts: true,
   },

@@ -170,7 +170,7 @@ async function framesWhile(work) {
   const missed = gaps.reduce((sum, gap) => sum + Math.max(0, Math.round(gap / frameMs) - 1), 0)
   return {
     frames: gaps.length,
-    longest_frame_ms: Math.max(...gaps),
+    longest_frame_ms: Math.max(0, ...gaps),
     missed_frames: missed,
     long_tasks: longTasks,
   }

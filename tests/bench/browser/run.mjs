@@ -1,8 +1,7 @@
 // `npm run bench:browser`: the engine and its peers in Chromium, in one run. Prints tables and writes target/bench/browser.json.
 // Every round runs every engine once, so that a disturbance of the machine hits all of them alike.
 
-import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -33,19 +32,6 @@ function readArguments() {
   const runs = Number(values.runs ?? (values.smoke ? 1 : 3))
   if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a whole number from 1\n${usage}`)
   return { help: values.help, only: values.only ?? '', size, runs }
-}
-
-/** The peers are not among what everybody installs: they come when they are first measured. */
-function installPeers() {
-  const installed = join(here, 'node_modules', '.package-lock.json')
-  const wanted = Object.entries(JSON.parse(readFileSync(join(here, 'package.json'), 'utf8')).devDependencies)
-  const has = existsSync(installed) ? JSON.parse(readFileSync(installed, 'utf8')).packages : {}
-  if (wanted.every(([name, version]) => has[`node_modules/${name}`]?.version === version)) return
-  say('installing what the engine is compared with (once)')
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], {
-    cwd: here,
-    stdio: ['ignore', 2, 2],
-  })
 }
 
 /** Page and worker with the package's entry for browsers, as bundlers would make them. */
@@ -108,7 +94,6 @@ function print(result) {
   if (engines['ours memory']) console.log(`\n${comparison(engines, frameRows, ['ours memory'])}`)
   console.log(`\n${targetTable(result.targets)}`)
   if (size !== sizes.full) console.log('the targets are about the full size: this was a smaller run')
-  console.log('\nwritten to target/bench/browser.json')
 }
 
 function report(summary, { size, runs, browser }) {
@@ -126,15 +111,16 @@ function report(summary, { size, runs, browser }) {
     targets: judge(withBest(summary), false, targets),
     notes: peerNotes,
   }
+  print(result)
+  if (size === 'smoke') return
   mkdirSync(join(root, 'target', 'bench'), { recursive: true })
   writeFileSync(join(root, 'target', 'bench', 'browser.json'), `${JSON.stringify(result, null, 2)}\n`)
-  print(result)
+  console.log('\nwritten to target/bench/browser.json')
 }
 
 async function main() {
   const options = readArguments()
   if (options.help) return console.log(usage)
-  installPeers()
   const folder = mkdtempSync(join(tmpdir(), 'palimpsest-bench-'))
   const ending = [() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })]
   try {
