@@ -11,7 +11,7 @@ use crate::clock::HostClock;
 use crate::entries::packed;
 use crate::errors::{JsResult, busy, closed, translated};
 use crate::exchange::Exchange;
-use crate::holders::holders;
+use crate::holders::{holders, packed_use};
 use crate::keys::{exact, revision, selection};
 use crate::objects::{
     AutoCompactionObject, CheckObject, DeletedObject, HashObject, NextObject, OpenOptions, ProgressObject,
@@ -324,6 +324,14 @@ impl Engine {
     pub fn status(&self) -> JsResult<JsValue> {
         let store = self.read()?;
         to_js(&StatusObject::new(store.status().map_err(translated)?, holders(&store)))
+    }
+
+    /// What each page is used for: the kind times 2^24, plus the bytes that are filled.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub fn pages(&self) -> JsResult<Vec<u32>> {
+        Ok(self.read()?.pages().into_iter().map(packed_use).collect())
     }
 
     /// Checks the whole store.

@@ -1,6 +1,6 @@
-//! Who keeps space from being given back, as objects.
+//! Who keeps space from being given back, as objects, and what each page is used for.
 
-use palimpsest_kv::{Clock, Holder, Store};
+use palimpsest_kv::{Clock, Holder, PageKind, PageUse, Store};
 use serde::Serialize;
 
 use crate::clock::HostClock;
@@ -36,4 +36,23 @@ pub(crate) fn holders(store: &Store<Medium>) -> Vec<HolderObject> {
         _ => None,
     };
     store.holders(HostClock.now()).into_iter().filter_map(object).collect()
+}
+
+/// What a page is used for, in a number: `pkg/src/pages.ts` reads it. A page has at most 65,536 bytes.
+pub(crate) fn packed_use(page: PageUse) -> u32 {
+    match page {
+        PageUse::Pending => 1 << 24,
+        PageUse::Used { kind, bytes } => {
+            let code = match kind {
+                PageKind::Meta => 2,
+                PageKind::Branch => 3,
+                PageKind::Leaf => 4,
+                PageKind::Overflow => 5,
+                // What a later engine adds can't be told apart here.
+                _ => 6,
+            };
+            (code << 24) | bytes
+        }
+        _ => 0,
+    }
 }

@@ -214,6 +214,7 @@ export interface RawEngine extends RawReader {
   setThinning(thinning: object | undefined): void
   setQuota(bytes: number | undefined): void
   shrink(): void
+  pages(): Uint32Array
   hashKv(revision: number): { hash: number; compacted: number | undefined; revision: number }
   snapshot(revision: number): RawSnapshot
   export(): RawExport

@@ -21,6 +21,7 @@
  * | `LEASE_EXISTS` | a lease is to be granted the number of another one: see `lease` |
  * | `LEASE_NOT_FOUND` | there is no such lease, or no more: see `lease` |
  * | `LEASE_TTL_TOO_LARGE` | a lease is to live too long: see `seconds` and `limit` |
+ * | `LEADER_LOST` | the tab that had the engine of the store is gone, and with it the answer: whether the call was done is unknown; see `method` |
  * | `LOCKED` | another handle has the store open: see `holder` |
  * | `NEWER_FORMAT` | the store was written by a newer build: see `found` and `supported` |
  * | `NOT_A_STORE` | the file or folder is no store |
@@ -56,6 +57,7 @@ export type ErrorCode =
   | 'LEASE_EXISTS'
   | 'LEASE_NOT_FOUND'
   | 'LEASE_TTL_TOO_LARGE'
+  | 'LEADER_LOST'
   | 'LOCKED'
   | 'NEWER_FORMAT'
   | 'NOT_A_STORE'
@@ -125,6 +127,8 @@ export interface ErrorFields {
   readonly offset?: number
   /** What the storage was doing. */
   readonly operation?: string
+  /** The method whose answer was lost. */
+  readonly method?: string
   /** Who has the store open. */
   readonly holder?: string
   /** The format version found. */
@@ -164,6 +168,7 @@ export class PalimpsestError extends Error implements ErrorFields {
   declare readonly what?: string
   declare readonly offset?: number
   declare readonly operation?: string
+  declare readonly method?: string
   declare readonly holder?: string
   declare readonly found?: number
   declare readonly supported?: number

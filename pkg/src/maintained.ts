@@ -13,6 +13,7 @@ import {
   checkTime,
   rules,
 } from './options.js'
+import { pageMap } from './pages.js'
 import { EngineReader } from './reader.js'
 import type * as t from './types.js'
 
@@ -103,6 +104,10 @@ export abstract class MaintainedStore<V extends t.ValueCodec, K extends t.KeyCod
 
   async shrink(): Promise<void> {
     this.changing(() => this.#engine.shrink())
+  }
+
+  async pages(): Promise<t.PageMap> {
+    return pageMap(this.guarded(() => this.#engine.pages()))
   }
 
   async hashKv(revision = 0): Promise<t.HashKv> {

@@ -123,6 +123,11 @@ export type Holder =
 
 /** The store in numbers. */
 export interface Status {
+  /**
+   * In a page whose store is in a worker: whether the engine is this tab's, which then serves the others that have the store open, or
+   * another tab's. Absent elsewhere.
+   */
+  readonly role?: 'leader' | 'follower' | undefined
   /** The newest revision. */
   readonly revision: number
   /** Everything up to this revision survives a crash; in memory, which none survives, the newest. */
@@ -180,6 +185,19 @@ export interface Status {
   readonly longestStepMs: number
   /** What keeps space from being given back: snapshots, pins, and watches that hold. */
   readonly holders: readonly Holder[]
+}
+
+/** What a page is used for: nothing, something that only a checkpoint or a snapshot may still reach, or one of the kinds of the format. */
+export type PageUse = 'free' | 'pending' | 'meta' | 'branch' | 'leaf' | 'overflow' | 'freelist'
+
+/** What each page of a storage is used for. */
+export interface PageMap {
+  /** What the numbers in `kinds` stand for. */
+  readonly names: readonly PageUse[]
+  /** The use of each page, by its number. */
+  readonly kinds: Uint8Array
+  /** Bytes of each page that are filled, by its number; an overflow page, which is part of something long, counts as filled. */
+  readonly usedBytes: Uint32Array
 }
 
 /** What a check of the whole store has seen, all of it sound. */
@@ -407,6 +425,17 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   hashKv(revision?: number): Promise<HashKv>
   /** The store in numbers. */
   status(): Promise<Status>
+  /**
+   * What each page of the storage is used for, and how full it is. It reads no page: it walks the inner nodes, which are in memory, about one
+   * page in a hundred.
+   *
+   * @example
+   * ```ts
+   * const { names, kinds, usedBytes } = await db.pages()
+   * kinds.forEach((kind, page) => console.log(page, names[kind], usedBytes[page]))
+   * ```
+   */
+  pages(): Promise<PageMap>
   /** Reads and checks the whole store. */
   check(): Promise<CheckReport>
   /** Makes everything written so far durable, and acknowledges it. Answers the durable revision. */

@@ -31,6 +31,7 @@ test('after a panic every call on every store says what happened', async t => {
     () => db.lease(7),
     () => db.setQuota(5),
     () => db.shrink(),
+    () => db.pages(),
     () => db.hashKv(),
     () => db.put('b', '2'),
     () => db.get('a'),

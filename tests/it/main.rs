@@ -37,6 +37,8 @@ mod model;
 #[cfg(test)]
 mod openers;
 #[cfg(test)]
+mod page_map;
+#[cfg(test)]
 mod pins;
 #[cfg(test)]
 mod quota;

@@ -1,6 +1,6 @@
 /**
- * Runs a script that uses the npm package: `node tests/run/prepared.mjs SCRIPT ARGUMENT…`. It sets up whatever that
- * needs first, and says so on stderr, since stdout belongs to the script.
+ * Runs a script that uses the npm package: `node tests/run/prepared.mjs [--with PART,…] SCRIPT ARGUMENT…`. It sets up whatever that
+ * needs first, and the parts, and says so on stderr, since stdout belongs to the script.
  */
 import { spawn } from 'node:child_process'
 import { Terminal } from '../../www/tour/terminal.mjs'
@@ -9,9 +9,12 @@ import { Missing, setUp } from './setup.mjs'
 
 const terminal = new Terminal(process.stderr)
 
+const given = process.argv.slice(2)
+const [parts, script] = given[0] === '--with' ? [given[1].split(','), given.slice(2)] : [[], given]
+
 try {
-  await setUp(terminal, ['package'])
-  const child = spawn(process.execPath, process.argv.slice(2), { env: environment(), stdio: 'inherit' })
+  await setUp(terminal, ['package', ...parts])
+  const child = spawn(process.execPath, script, { env: environment(), stdio: 'inherit' })
   // The child gets a signal from the keyboard too, and says how it ends.
   process.on('SIGINT', () => child.kill('SIGINT'))
   process.on('SIGTERM', () => child.kill('SIGTERM'))

@@ -11,7 +11,11 @@ import { ETCD_UNPACKED, etcdProgram } from './etcd.mjs'
 import { answer, ROOT, runAll, succeeds } from './exec.mjs'
 import { fingerprint, isStamped, stamp } from './stamp.mjs'
 
-const NPM_INPUTS = ['package.json', 'package-lock.json', 'pkg/package.json']
+const NPM_INPUTS = ['package.json', 'package-lock.json', 'pkg/package.json', 'www/package.json']
+
+/** Programs of others, which only the benchmark in a browser has any use for. */
+const PEERS = join('tests', 'bench', 'browser')
+const PEER_INPUTS = ['package.json', 'package-lock.json'].map(name => join(PEERS, name))
 
 /** What takes less is not mentioned. */
 const WORTH_TELLING_MS = 1000
@@ -64,6 +68,14 @@ const PARTS = {
     needs: [],
     isReady: async () => existsSync(CHROMIUM) && existsSync(CHROMEDRIVER),
     commands: [{ command: [process.execPath, join('tests', 'run', 'chromium.mjs')] }],
+  },
+  'browser-peers': {
+    title: 'what the engine is compared with in a browser',
+    needs: ['packages'],
+    isReady: async () =>
+      existsSync(join(ROOT, PEERS, 'node_modules')) && isStamped('browser-peers', fingerprint(PEER_INPUTS)),
+    commands: [{ command: ['npm', 'ci', '--prefix', PEERS, '--ignore-scripts', '--no-audit', '--no-fund'] }],
+    after: () => stamp('browser-peers', fingerprint(PEER_INPUTS)),
   },
   package: {
     title: 'npm package palimpsest-kv',

@@ -136,14 +136,14 @@ export const STEPS = [
     about: 'the npm package builds',
     needs: ['packages', 'rust', 'linker', WASM, 'wasm-bindgen'],
     commands: [node('pkg/scripts/build.mjs')],
-    shows: /^palimpsest\.wasm: (.+)/m,
+    shows: /^(for browsers: .+)/m,
   },
   {
     name: 'types',
     lane: 'package',
     about: 'a program written against the package has sound types',
     needs: ['packages', 'package'],
-    commands: [{ command: ['tsc', '-p', join('www', 'tour')] }],
+    commands: ['tour', 'inspector'].map(part => ({ command: ['tsc', '-p', join('www', part)] })),
   },
   {
     name: 'wasm',
@@ -170,11 +170,13 @@ export const STEPS = [
     name: 'browser',
     lane: 'package',
     about: 'the bindings and the packed npm package in Chromium',
-    needs: ['rust', 'linker', WASM, 'wasm-bindgen', 'package', 'chromium'],
+    needs: ['rust', 'linker', WASM, 'wasm-bindgen', 'package', 'chromium', 'browser-peers'],
     commands: [
       inChromium('WASM_BINDGEN_USE_BROWSER'),
       inChromium('WASM_BINDGEN_USE_DEDICATED_WORKER'),
       { ...node('pkg/test/browser/run.mjs'), env: { CHROMIUM } },
+      // Only that all of it runs.
+      { ...node('tests/bench/browser/run.mjs', '--smoke'), env: { CHROMIUM } },
     ],
     counts: true,
   },
@@ -191,6 +193,14 @@ export const STEPS = [
     about: 'the tour tells the truth, in plain lines and as JSON',
     needs: ['package'],
     commands: [node('--test', '--test-reporter=tap', 'tests/run/tour.test.mjs')],
+    counts: true,
+  },
+  {
+    name: 'inspector',
+    lane: 'package',
+    about: 'the inspector in Chromium, clicked through, and the examples for browsers',
+    needs: ['package', 'chromium'],
+    commands: [{ ...node('www/test/run.mjs'), env: { CHROMIUM } }],
     counts: true,
   },
   {

@@ -1,6 +1,7 @@
 /** The tour, run as a person runs it: by `npm start`, as JSON, in plain lines, and with arguments that are wrong. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -81,6 +82,20 @@ test('piped, the tour is plain lines that fit a terminal', () => {
   for (const said of ['3,436 puts', 'All 19 releases', '904 records', 'COMPACTED']) {
     assert.ok(stdout.includes(said), `it says ${said}`)
   }
+})
+
+test('asked for, it serves the inspector until it is ended', async () => {
+  const script = join(ROOT, 'www', 'tour', 'main.mjs')
+  const child = spawn(process.execPath, [script, '--serve'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let said = ''
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    said += text
+    if (/http:\S+/.test(said)) break
+  }
+  const [address] = /http:\S+/.exec(said) ?? assert.fail(said)
+  assert.match(await (await fetch(address)).text(), /<title>Palimpsest inspector/)
+  child.kill('SIGINT')
+  assert.deepEqual(await once(child, 'exit'), [130, null])
 })
 
 test('a file that exists is refused and left as it is', () => {

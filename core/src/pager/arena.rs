@@ -297,6 +297,11 @@ impl<S: Storage> Pager<S> {
         (0..META_PAGES).map(PageId::new).chain(self.freelist.pages()).chain([self.log.next])
     }
 
+    /// Where the log goes on.
+    pub(crate) fn log_next(&self) -> PageId {
+        self.log.next
+    }
+
     /// Whether a page is marked as used.
     pub(crate) fn is_used(&self, page: PageId) -> bool {
         self.space.is_used(page)

@@ -29,7 +29,7 @@ pub(crate) use bitmap::Bitmap;
 pub(crate) use checkpoint::{Checkpoint, Progress};
 pub(crate) use create::NewStore;
 pub(crate) use log::{Log, LogEntry, LogPage, Replayed};
-pub(crate) use meta::MAX_ROOT_BYTES;
+pub(crate) use meta::{MAX_ROOT_BYTES, META_PAGES};
 pub(crate) use page::{
     HEADER_BYTES, Header, Page, PageId, PageRef, blank, page_mut, put_at, set_base, set_count, set_level,
     set_used, u16_at, u32_at, u64_at,

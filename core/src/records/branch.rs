@@ -95,6 +95,11 @@ impl Branch {
         }
     }
 
+    /// Bytes of a page that the node fills.
+    pub(super) fn bytes(&self) -> u32 {
+        u32::try_from(HEADER_BYTES + self.len() * ENTRY_BYTES).unwrap_or(u32::MAX)
+    }
+
     pub(super) fn first(&self) -> Option<Position> {
         match &self.children {
             Children::Leaves(leaves) => leaves.first().map(|leaf| leaf.first),

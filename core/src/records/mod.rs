@@ -382,6 +382,11 @@ impl Records {
         }
     }
 
+    /// Bytes of records and directory in the open leaf.
+    pub(crate) fn open_bytes(&self) -> usize {
+        self.open.leaf().used()
+    }
+
     /// Pages of full leaves' earlier versions in the log.
     pub(crate) fn full_pages(&self) -> impl Iterator<Item = PageId> + '_ {
         self.full.iter().filter_map(|leaf| match leaf.written {

@@ -147,10 +147,10 @@ impl Tree {
         found
     }
 
-    /// The pages that the nodes stand on.
-    pub(crate) fn branch_pages(&self) -> Vec<PageId> {
-        fn walk(node: &Branch, found: &mut Vec<PageId>) {
-            found.extend(node.page());
+    /// The pages that the nodes stand on, each with how many of its bytes are filled.
+    pub(crate) fn branch_pages(&self) -> Vec<(PageId, u32)> {
+        fn walk(node: &Branch, found: &mut Vec<(PageId, u32)>) {
+            found.extend(node.page().map(|page| (page, node.bytes())));
             if let Children::Branches(branches) = &node.children {
                 branches.iter().for_each(|branch| walk(&branch.node, found));
             }

@@ -30,7 +30,7 @@ impl<S: Storage> Store<S> {
         self.filing.check(self.pins.revisions()).map_err(broken)?;
         self.pins.check().map_err(|what| broken(what.into()))?;
         let mut reachable: Vec<PageId> = self.pager.own_pages().collect();
-        reachable.extend(self.records.tree().branch_pages());
+        reachable.extend(self.records.tree().branch_pages().into_iter().map(|(page, _bytes)| page));
         reachable.extend(self.records.tree().leaves().map(|leaf| PageId::new(leaf.place.page)));
         reachable.extend(self.records.open_page());
         reachable.extend(self.records.full_pages());

@@ -213,7 +213,7 @@ impl<S: Storage> Opening<S> {
     fn check_pages(&self) -> Result<Reached> {
         let tree = self.records.tree();
         let mut reached = Reached::default();
-        for page in tree.branch_pages() {
+        for (page, _bytes) in tree.branch_pages() {
             reached.add(&self.pager, page, PageKind::Branch)?;
         }
         for leaf in tree.leaves() {

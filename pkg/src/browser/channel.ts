@@ -1,9 +1,11 @@
-import { closed, invalid, type PalimpsestError } from '../errors.js'
+import { closed, invalid, PalimpsestError } from '../errors.js'
 import type { WorkerLike } from '../types.js'
+import { REPEATABLE } from './methods.js'
 import {
   type Answer,
   errorOf,
   type Message,
+  type Opened,
   type Order,
   type Request,
   STORE_ID,
@@ -14,6 +16,7 @@ import {
 interface Asking {
   readonly resolve: (value: never) => void
   readonly reject: (error: Error) => void
+  readonly request: Request & { readonly id: number }
 }
 
 /** One call of an object in the worker. */
@@ -23,18 +26,29 @@ export interface Call {
   readonly args: readonly unknown[]
 }
 
+/** The call that makes an object anew, with another leader; `undefined` if it can't be. */
+export type Again = () => Call | undefined
+
 /**
  * The way to a store whose engine runs in a worker.
  *
  * Invariant: whoever asks is answered exactly once, be it because the channel ends. What is asked in one turn goes in one message.
+ *
+ * When the leader is lost, what it may have done and what changes something is answered with `LEADER_LOST`; everything else is kept for
+ * the next leader, and so are the objects that can be made anew.
  */
 export class Channel {
-  readonly #worker: WorkerLike
+  #worker: WorkerLike
   readonly #asking: Map<number, Asking> = new Map()
   readonly #onFailure: (error: PalimpsestError) => void
   #requests: Request[] = []
   #state: State
   #last = STORE_ID
+  /** The last request that was sent. */
+  #sent = STORE_ID
+  readonly #made: Map<number, Again> = new Map()
+  #isLost = false
+  #base = 0
   #end: PalimpsestError | undefined
 
   constructor(worker: WorkerLike, state: State, onFailure: (error: PalimpsestError) => void) {
@@ -49,6 +63,11 @@ export class Channel {
     return this.#state
   }
 
+  /** With another leader: what was newer than this revision is undone, as far as it is known here from the leader before. */
+  get base(): number {
+    return this.#base
+  }
+
   /** Throws if nothing can be asked any more. */
   assertOpen(): void {
     if (this.#end !== undefined) throw this.#end
@@ -58,26 +77,28 @@ export class Channel {
   async call<T>({ on, method, args }: Call): Promise<T> {
     this.assertOpen()
     const copied = copiedArguments(args)
+    if (on !== STORE_ID && !this.#made.has(on)) throw lost(method)
     this.#last += 1
-    const id = this.#last
+    const request = { id: this.#last, on, method, args: copied }
     return new Promise<T>((resolve, reject) => {
-      this.#asking.set(id, { resolve, reject })
-      this.#send({ id, on, method, args: copied })
+      this.#asking.set(request.id, { resolve, reject, request })
+      this.#send(request)
     })
   }
 
   /** Has the worker keep what a call answers. Answers its number; if the call fails, so does each call of what it would have answered. */
-  make({ on, method, args }: Call): number {
+  make({ on, method, args }: Call, again: Again): number {
     this.assertOpen()
     const copied = copiedArguments(args)
     this.#last += 1
+    this.#made.set(this.#last, again)
     this.#send({ on, method, args: copied, as: this.#last })
     return this.#last
   }
 
   /** The worker need not keep an object any longer. */
   drop(on: number): void {
-    if (this.#end === undefined) this.#send({ on, method: 'drop', args: [] })
+    if (this.#made.delete(on) && this.#end === undefined) this.#send({ on, method: 'drop', args: [] })
   }
 
   /** Hears what the worker says. */
@@ -86,7 +107,46 @@ export class Channel {
       if (message.state !== undefined) this.#state = message.state
       for (const answer of message.answers) this.#answer(answer)
     }
+    if (message.type === 'lost') this.lose(message.last)
+    if (message.type === 'opened') this.#resume(message)
+    if (message.type === 'refused') this.end(errorOf(message.thrown) as PalimpsestError)
     if (message.type === 'failure') this.#onFailure(errorOf(message.thrown) as PalimpsestError)
+  }
+
+  /** There is another worker. */
+  attach(worker: WorkerLike): void {
+    this.#worker = worker
+  }
+
+  /** The leader is gone; it may have done what it was sent up to the request `last`. */
+  lose(last: number): void {
+    this.#isLost = true
+    this.#requests = []
+    for (const [id, { reject, request }] of [...this.#asking]) {
+      if (id > last || id > this.#sent || REPEATABLE.has(request.method)) continue
+      this.#asking.delete(id)
+      reject(lost(request.method))
+    }
+  }
+
+  /** There is a leader again. What was made is made anew, the older first, and then what was not answered is asked. */
+  #resume({ state, base }: Opened): void {
+    if (!this.#isLost) return
+    this.#base = base
+    this.#isLost = false
+    this.#state = state
+    for (const [as, again] of [...this.#made]) {
+      const call = again()
+      if (call === undefined || (call.on !== STORE_ID && !this.#made.has(call.on))) this.#made.delete(as)
+      else this.#send({ ...call, args: copiedArguments(call.args), as })
+    }
+    for (const [id, { reject, request }] of [...this.#asking]) {
+      if (request.on === STORE_ID || this.#made.has(request.on)) this.#send(request)
+      else {
+        this.#asking.delete(id)
+        reject(lost(request.method))
+      }
+    }
   }
 
   /** The worker is to give the store back, in its order: everything asked before is done. No answer will come. */
@@ -114,6 +174,8 @@ export class Channel {
   }
 
   #send(request: Request): void {
+    // What is asked and made is known, and sent to the next leader.
+    if (this.#isLost) return
     this.#requests.push(request)
     if (this.#requests.length === 1) queueMicrotask(() => this.#flush())
   }
@@ -121,8 +183,15 @@ export class Channel {
   #flush(): void {
     const requests = this.#requests
     this.#requests = []
-    if (requests.length > 0) this.#worker.postMessage({ type: 'requests', requests } satisfies Order)
+    if (requests.length === 0) return
+    this.#sent = this.#last
+    this.#worker.postMessage({ type: 'requests', requests } satisfies Order)
   }
+}
+
+function lost(method: string): PalimpsestError {
+  const words = `the tab that had the engine is gone and ${method} was not answered: whether it was done is unknown`
+  return new PalimpsestError('LEADER_LOST', words, { method })
 }
 
 /** Copies what could change before the message is made. */

@@ -52,8 +52,8 @@ export function connect(name: string, ended: (why: Ended) => void): Promise<IDBD
 }
 
 /** Whether there is a database of a name; none is created. */
-export function isThere(name: string): Promise<boolean> {
-  return new Promise(resolve => {
+export async function isThere(name: string): Promise<boolean> {
+  const looked = new Promise<boolean>(resolve => {
     const request = indexedDB.open(name)
     let isNew = false
     request.onupgradeneeded = () => {
@@ -67,6 +67,8 @@ export function isThere(name: string): Promise<boolean> {
     // Where there is no such thing as a database there is none of this name, either.
     request.onerror = () => resolve(!isNew && request.error?.name === 'VersionError')
   })
+  // A browser that refuses storage throws.
+  return looked.catch(() => false)
 }
 
 /** What one transaction writes. The same, however often it is written. */

@@ -17,7 +17,7 @@ function openFile(): never {
  * The storage that a store is in; a new one is made in the private file system, which is faster and needs no memory for all of the store,
  * where that can be had.
  */
-async function chosen(name: string): Promise<'opfs' | 'indexeddb'> {
+export async function chosen(name: string): Promise<'opfs' | 'indexeddb'> {
   const isNewInIndexedDb = async () => !(await isInIndexedDb(name))
   return isOpfsHere() && ((await isInOpfs(name)) || (await isNewInIndexedDb())) ? 'opfs' : 'indexeddb'
 }

@@ -82,7 +82,9 @@ class RemoteItems<T> implements AsyncIterableIterator<T> {
 
   #ask(): Promise<Batch> {
     const { channel, call } = this.#plan
-    this.#on ??= channel.make({ ...call, method: `iterate ${call.method}` })
+    const iterate = { ...call, method: `iterate ${call.method}` }
+    // Another leader begins anew, unless some of it is read: then nobody knows where to go on.
+    this.#on ??= channel.make(iterate, () => (this.#coming === undefined ? iterate : undefined))
     return channel.call<Batch>({ on: this.#on, method: 'batch', args: [BATCH] })
   }
 

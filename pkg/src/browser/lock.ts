@@ -21,22 +21,33 @@ export async function claim<T>(tried: Claim<T>, name: string): Promise<T> {
   }
 }
 
-function locked(name: string): PalimpsestError {
+/** A store that another one has, and does not share. */
+export function locked(name: string): PalimpsestError {
   const holder = 'another tab or worker of this site'
   return new PalimpsestError('LOCKED', `the store ${name} is open in ${holder}`, { holder })
 }
 
-/** A lock of the browser's, which goes with its thread. What is claimed gives it back. */
-export function lock(name: string): Claim<() => void> {
-  return () =>
-    new Promise((resolve, reject) => {
-      const held = (lock: Lock | null): Promise<void> | undefined => {
-        if (lock === null) {
-          resolve(undefined)
-          return undefined
-        }
-        return new Promise(unlock => resolve(unlock))
+/** Has a lock of the browser's, which goes with its thread, and answers how to give it back; `undefined` if it is to be had at once and is not. */
+export function take(name: string, options: LockOptions = {}): Promise<(() => void) | undefined> {
+  return new Promise((resolve, reject) => {
+    const held = (lock: Lock | null): Promise<void> | undefined => {
+      if (lock === null) {
+        resolve(undefined)
+        return undefined
       }
-      navigator.locks.request(`palimpsest-kv/${name}`, { ifAvailable: true }, held).catch(reject)
-    })
+      return new Promise(unlock => resolve(unlock))
+    }
+    navigator.locks.request(`palimpsest-kv/${name}`, options, held).catch(error => reject(refused(error)))
+  })
+}
+
+function refused(error: Error): Error {
+  if (error.name !== 'SecurityError') return error
+  const words = 'the browser refuses storage here, as in a sandboxed frame or where a site may store nothing'
+  return new PalimpsestError('UNSUPPORTED', `${words} (${error.message})`)
+}
+
+/** A lock, if it is free. */
+export function lock(name: string): Claim<() => void> {
+  return () => take(name, { ifAvailable: true })
 }

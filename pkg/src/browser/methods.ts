@@ -57,6 +57,7 @@ export const STORE: Methods<t.Store<t.ValueCodec, t.KeyCodec>> = {
   shrink: 'call',
   hashKv: 'call',
   status: 'call',
+  pages: 'call',
   check: 'call',
   flush: 'call',
   checkpoint: 'call',
@@ -71,3 +72,31 @@ export const STORE: Methods<t.Store<t.ValueCodec, t.KeyCodec>> = {
   setThinning: 'call',
   close: 'own',
 }
+
+/**
+ * What changes nothing, so that it can be asked again of another leader when an answer is lost. `check` is not among them: it takes long,
+ * and what has made one leader hang is not to make the next one hang, too.
+ */
+export const REPEATABLE: ReadonlySet<string> = new Set([
+  'get',
+  'getEntry',
+  'count',
+  'lease',
+  'leaseKeys',
+  'leases',
+  'hashKv',
+  'status',
+  'flush',
+  'checkpoint',
+  'dryRun',
+  'revisionAt',
+  'timeOf',
+  'pins',
+  'close',
+  // Of what is iterated, watched and awaited.
+  ...['range', 'keys', 'history', 'diff'].map(method => `collect ${method}`),
+  'batch',
+  'next',
+  'revision',
+  'progress',
+])

@@ -3,7 +3,7 @@ import { checkName, isNamed, openRules } from '../open.js'
 import { checkOptions } from '../options.js'
 import type * as t from '../types.js'
 import { Channel } from './channel.js'
-import { errorOf, type Message, type Order } from './protocol.js'
+import { errorOf, type Message, type Opened, type Order } from './protocol.js'
 import { RemoteStore } from './remote-store.js'
 
 /** Where a page gets what an engine is made of. Each is loaded when it is first needed. */
@@ -84,38 +84,61 @@ function leavesWithPage(channel: Channel): () => void {
   return () => removeEventListener('pagehide', leave)
 }
 
-async function openInWorker(
-  sources: Sources,
-  { worker: make, onError, ...options }: Options,
-): Promise<t.Store<t.ValueCodec, t.KeyCodec>> {
-  checkName(options.name)
-  const worker = await startWorker(sources, make)
-  let channel: Channel | undefined
-  const first = firstWord(worker, message => channel?.hear(message))
+/** What a worker is begun with, and who hears it. */
+interface Begin {
+  readonly sources: Sources
+  readonly start: () => Promise<t.WorkerLike>
+  readonly order: Omit<Extract<Order, { type: 'open' }>, 'wasm' | 'type'>
+  readonly hear: (message: Message) => void
+  readonly fail: (error: PalimpsestError) => void
+}
+
+interface Begun {
+  readonly worker: t.WorkerLike
+  readonly opened: Opened
+}
+
+/** Starts a worker and has it open the store. */
+async function begin({ sources, start, order, hear, fail }: Begin): Promise<Begun> {
+  const worker = await start()
+  const first = firstWord(worker, hear)
   try {
     // A worker that is refused says so before the wasm is there.
     const wasm = await Promise.race([sources.wasm(), first.then(() => sources.wasm())])
-    worker.postMessage({ type: 'open', wasm, options, hears: onError !== undefined } satisfies Order)
+    worker.postMessage({ type: 'open', wasm, ...order } satisfies Order)
     const opened = await first
     if (opened.type === 'refused') throw errorOf(opened.thrown)
     if (opened.type !== 'opened') throw unreachable('it does not speak this version of the package')
-    channel = new Channel(worker, opened.state, error => onError?.(error))
-    return storeIn(worker, { channel, storage: opened.storage, options })
+    onBreakdown(worker, fail)
+    return { worker, opened }
   } catch (error) {
     worker.terminate()
     throw error
   }
 }
 
-function storeIn(
-  worker: t.WorkerLike,
-  { channel, storage, options }: { channel: Channel; storage: t.StorageInfo; options: Options },
-): t.Store<t.ValueCodec, t.KeyCodec> {
-  onBreakdown(worker, error => channel.end(error))
-  const stay = leavesWithPage(channel)
+async function openInWorker(
+  sources: Sources,
+  { worker: make, onError, ...options }: Options,
+): Promise<t.Store<t.ValueCodec, t.KeyCodec>> {
+  checkName(options.name)
+  let channel: Channel | undefined
+  const plan: Begin = {
+    sources,
+    start: () => startWorker(sources, make),
+    order: { options, hears: onError !== undefined },
+    hear: message => channel?.hear(message),
+    fail: error => channel?.end(error),
+  }
+  const begun = await begin(plan)
+  const { state, storage } = begun.opened
+  const opened = new Channel(begun.worker, state, error => onError?.(error))
+  channel = opened
+  const stopGuarding = guard(plan, begun, opened)
+  const stay = leavesWithPage(opened)
   const release = () => {
     stay()
-    worker.terminate()
+    stopGuarding()
   }
   const codecs = { values: options.values ?? 'utf8', keys: options.keys ?? 'utf8' } as const
   // Most methods are added to the prototype, which the types can't see.
@@ -123,4 +146,35 @@ function storeIn(
     t.ValueCodec,
     t.KeyCodec
   >
+}
+
+/** Replaces the worker when other tabs say that it hangs. Answers what ends it for good. */
+function guard(plan: Begin, begun: Begun, channel: Channel): () => void {
+  let { worker } = begun
+  let { tab } = begun.opened
+  if (tab === undefined) return () => worker.terminate()
+  const line = new BroadcastChannel(tab.line)
+  let isOver = false
+  line.onmessage = async ({ data }) => {
+    if (data.type !== 'hung' || data.leader !== tab?.id) return
+    worker.terminate()
+    channel.lose(Number.POSITIVE_INFINITY)
+    try {
+      const start = async () => {
+        worker = await plan.start()
+        channel.attach(worker)
+        return worker
+      }
+      const next = await begin({ ...plan, start })
+      tab = next.opened.tab
+    } catch (error) {
+      channel.end(error as PalimpsestError)
+    }
+    if (isOver) worker.terminate()
+  }
+  return () => {
+    isOver = true
+    line.close()
+    worker.terminate()
+  }
 }

@@ -38,9 +38,32 @@ export interface State {
   readonly compaction: CompactionProgress | undefined
 }
 
+/** A tab among those of a store: the channel on which they find each other, and its own name there. */
+export interface TabName {
+  readonly line: string
+  readonly id: string
+}
+
+/** The store can be used: for the first time, or again with another leader. */
+export interface Opened {
+  readonly type: 'opened'
+  readonly storage: StorageInfo
+  readonly state: State
+  readonly tab: TabName | undefined
+  /** The newest revision that the leader found when it opened the store: what was newer before that is undone. */
+  readonly base: number
+}
+
+/** The leader is gone. Whether it has done what it did not answer is unknown up to this request; it has done none after it. */
+export interface Lost {
+  readonly type: 'lost'
+  readonly last: number
+}
+
 /** What the worker says. */
 export type Message =
-  | { readonly type: 'opened'; readonly storage: StorageInfo; readonly state: State }
+  | Opened
+  | Lost
   | { readonly type: 'refused'; readonly thrown: Thrown }
   | { readonly type: 'answers'; readonly answers: readonly Answer[]; readonly state: State | undefined }
   | { readonly type: 'failure'; readonly thrown: Thrown }

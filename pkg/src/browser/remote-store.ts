@@ -18,7 +18,12 @@ export class RemoteSnapshot extends Remote {
   #isClosed = false
 
   constructor(channel: Channel, revision: number) {
-    super(channel, channel.make({ on: STORE_ID, method: 'snapshot', args: [{ revision }] }))
+    const call = { on: STORE_ID, method: 'snapshot', args: [{ revision }] }
+    super(
+      channel,
+      // A crash undoes what was not durable: then there is no such moment any more.
+      channel.make(call, () => (revision <= channel.base ? call : undefined)),
+    )
     this.revision = revision
   }
 

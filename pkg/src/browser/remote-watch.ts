@@ -1,5 +1,6 @@
 import type * as t from '../types.js'
 import type { Channel } from './channel.js'
+import { STORE_ID } from './protocol.js'
 
 type Answer<V extends t.ValueCodec, K extends t.KeyCodec> = IteratorResult<t.WatchBatch<V, K>, undefined>
 
@@ -31,6 +32,11 @@ export class RemoteWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
   readonly #signal: t.AbortSignalLike | undefined
   #on: number | undefined
   #told: number
+  /** The first revision that was not handed out whole, and how many events of it were. */
+  #from: number
+  #partial = 0
+  /** How many events another leader tells of once more. */
+  #skipped = 0
   #isLooking = false
   #asking: Asking<V, K>[] = []
   #failure: { readonly error: unknown } | undefined
@@ -40,11 +46,22 @@ export class RemoteWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     this.#channel = channel
     this.#signal = signal
     this.#told = from === 0 ? channel.state.revision : from - 1
+    this.#from = this.#told + 1
     if (signal?.aborted) {
       this.#failure = { error: signal.reason }
       return
     }
-    this.#on = channel.make({ on: 0, method: 'watch', args: [keys, options] })
+    const call = { on: STORE_ID, method: 'watch' }
+    this.#on = channel.make({ ...call, args: [keys, options] }, () => {
+      // What is undone by a crash happens anew; what was asked for is still to come.
+      const start = Math.max(Math.min(this.#from, channel.base + 1), from)
+      if (start !== this.#from) this.#partial = 0
+      this.#skipped = this.#partial
+      this.#from = start
+      return { ...call, args: [keys, { ...options, from: this.#from }] }
+    })
+    // Where it begins, the engine knows.
+    if (from === 0) this.#look(told => (this.#from = Math.max(this.#from, told + 1)))
     signal?.addEventListener('abort', this.#abort)
   }
 
@@ -58,15 +75,11 @@ export class RemoteWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     const failure = this.#failure
     this.#failure = undefined
     if (failure !== undefined) return Promise.reject(failure.error)
-    const on = this.#on
-    if (on === undefined) return Promise.resolve(DONE)
+    if (this.#on === undefined) return Promise.resolve(DONE)
     return new Promise((resolve, reject) => {
       const asking = { resolve, reject }
       this.#asking.push(asking)
-      this.#channel.call<Answer<V, K>>({ on, method: 'next', args: [] }).then(
-        answer => this.#answer(asking, answer),
-        error => this.#fail(error),
-      )
+      this.#ask(asking)
     })
   }
 
@@ -80,12 +93,37 @@ export class RemoteWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     return this
   }
 
+  #ask(asking: Asking<V, K>): void {
+    if (this.#on === undefined) return
+    this.#channel.call<Answer<V, K>>({ on: this.#on, method: 'next', args: [] }).then(
+      answer => this.#answer(asking, answer),
+      error => this.#fail(error),
+    )
+  }
+
+  /** What of a batch was not handed out before; `undefined` if that is nothing of a fragment. */
+  #fresh({ events, revision, isFragment }: t.WatchBatch<V, K>): Answer<V, K> | undefined {
+    const fresh = events.slice(this.#skipped)
+    this.#skipped -= events.length - fresh.length
+    if (isFragment && fresh.length === 0) return undefined
+    this.#told = Math.max(this.#told, revision)
+    const isSame = this.#from === revision + 1
+    this.#from = Math.max(this.#from, revision + 1)
+    const torn = isFragment ? fresh.filter(event => event.modRevision > revision).length : 0
+    this.#partial = (isSame && isFragment ? this.#partial : 0) + torn
+    return { done: false, value: { events: fresh, revision, isFragment } }
+  }
+
   #answer(asking: Asking<V, K>, answer: Answer<V, K>): void {
     const at = this.#asking.indexOf(asking)
     if (at < 0) return
+    const fresh = answer.done === true ? answer : this.#fresh(answer.value)
+    if (fresh === undefined) {
+      this.#ask(asking)
+      return
+    }
     this.#asking.splice(at, 1)
-    if (answer.done !== true) this.#told = Math.max(this.#told, answer.value.revision)
-    asking.resolve(answer)
+    asking.resolve(fresh)
   }
 
   readonly #abort = (): void => this.#fail(this.#signal?.reason)
@@ -109,12 +147,13 @@ export class RemoteWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     return asking
   }
 
-  #look(): void {
+  #look(heard: (told: number) => void = () => {}): void {
     if (this.#on === undefined || this.#isLooking) return
     this.#isLooking = true
     const looked = (told: number) => {
       this.#isLooking = false
       this.#told = Math.max(this.#told, told)
+      heard(told)
     }
     // A watch that has failed says so to whoever asks for a batch.
     this.#channel.call<number>({ on: this.#on, method: 'revision', args: [] }).then(looked, () => looked(0))

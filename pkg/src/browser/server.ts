@@ -1,7 +1,8 @@
+import type { Background } from '../background.js'
 import { PalimpsestError } from '../errors.js'
 import type { Step } from '../ops.js'
 import type * as t from '../types.js'
-import { SNAPSHOT, STORE, type Way } from './methods.js'
+import { REPEATABLE, SNAPSHOT, STORE, type Way } from './methods.js'
 import {
   type Answer,
   type Batch,
@@ -31,7 +32,17 @@ const TABLES: Readonly<Record<'store' | 'snapshot', Readonly<Record<string, Way>
 /** A message takes no further item once its values are so long. */
 const BATCH_SIZE = 256 * 1024
 /** What a page has code of its own for, and asks of the store in the end all the same. */
-const OWN: readonly string[] = ['put', 'close'] satisfies (keyof Store)[]
+const OWN: readonly string[] = ['put'] satisfies (keyof Store)[]
+
+/** What serves a page. */
+export interface ServerPlan {
+  readonly store: Store
+  readonly post: (message: Message) => void
+  /** What the page is among the tabs of the store; `undefined` if it can't have others. */
+  readonly role: t.Status['role']
+  /** What is done when the page closes its store. */
+  readonly close: () => Promise<void>
+}
 
 /**
  * The store, for a page that talks to it by messages.
@@ -40,24 +51,32 @@ const OWN: readonly string[] = ['put', 'close'] satisfies (keyof Store)[]
  */
 export class Server {
   readonly #store: Store
-  readonly #post: (message: Message) => void
+  readonly #plan: ServerPlan
   readonly #held: Map<number, Held> = new Map()
   #answers: Answer[] = []
   #isPosting = false
   #told: State | undefined
+  /** The newest request that was taken. */
+  #last = STORE_ID
+  /** Requests that are being done and that must not be done twice. */
+  readonly #changing: Set<Promise<unknown>> = new Set()
+  #forget: () => void = () => {}
+  #phase: 'serving' | 'ending' | 'over' = 'serving'
 
-  constructor(store: Store, post: (message: Message) => void) {
-    this.#store = store
-    this.#post = post
-    this.#held.set(STORE_ID, { kind: 'store', object: store })
+  constructor(plan: ServerPlan) {
+    this.#store = plan.store
+    this.#plan = plan
+    this.#held.set(STORE_ID, { kind: 'store', object: plan.store })
   }
 
   /** Does what is asked, in the order of the requests. */
   serve(requests: readonly Request[]): void {
+    if (this.#phase !== 'serving') return
     for (const request of requests) {
+      this.#last = Math.max(this.#last, request.id ?? request.as ?? 0)
       if (request.method === 'drop') this.#drop(request.on)
       else if (request.as !== undefined) this.#make(request, request.as)
-      else if (request.id !== undefined) this.#answer(request.id, this.#asked(request))
+      else if (request.id !== undefined) this.#answer(request, request.id)
     }
   }
 
@@ -74,15 +93,42 @@ export class Server {
     return { revision, durableRevision, compacted, compaction: this.#store.compaction?.status() }
   }
 
-  #answer(id: number, answer: Promise<unknown>): void {
+  /** Takes no further request and answers those that change something. Answers the number of the last one that was taken. */
+  async handOver(): Promise<number> {
+    this.#phase = 'ending'
+    await Promise.allSettled(this.#changing)
+    await this.#flush()
+    this.#phase = 'over'
+    return this.#last
+  }
+
+  /** Is told of changes, to the end. */
+  observe(background: Background): void {
+    const observer = () => this.changed()
+    background.observe(observer)
+    this.#forget = () => background.forget(observer)
+  }
+
+  /** The page is gone: nothing is kept for it. */
+  end(): void {
+    this.#phase = 'over'
+    this.#forget()
+    for (const on of [...this.#held.keys()]) this.#drop(on)
+  }
+
+  #answer(request: Request, id: number): void {
+    const answer = this.#asked(request)
     const given = (answer: Answer) => {
       this.#answers.push(answer)
       this.changed()
     }
-    answer.then(
+    const answered = answer.then(
       value => given({ id, value }),
       error => given({ id, thrown: thrownOf(error) }),
     )
+    if (REPEATABLE.has(request.method)) return
+    this.#changing.add(answered)
+    answered.then(() => this.#changing.delete(answered))
   }
 
   async #flush(): Promise<void> {
@@ -93,8 +139,8 @@ export class Server {
     this.#answers = []
     const isNews = state !== undefined && !isKnown(state, this.#told)
     if (isNews) this.#told = state
-    if (answers.length > 0 || isNews)
-      this.#post({ type: 'answers', answers, state: isNews ? state : undefined })
+    if (this.#phase !== 'over' && (answers.length > 0 || isNews))
+      this.#plan.post({ type: 'answers', answers, state: isNews ? state : undefined })
   }
 
   #make(request: Request, as: number): void {
@@ -123,6 +169,9 @@ export class Server {
     if (held.kind === 'watch') return method === 'revision' ? held.object.revision : held.object.next()
     if (method === 'commit') return this.#commit(args[0] as PlainTxn, args[1] as t.WriteOptions)
     if (method === 'compact') return (await this.#store.compact(args[0] as number)).status()
+    if (on === STORE_ID && method === 'close') return this.#plan.close()
+    if (on === STORE_ID && method === 'status')
+      return { ...(await this.#store.status()), role: this.#plan.role }
     if (method === 'progress') return this.#progress(args[0] as t.CompactionProgress)
     if (method.startsWith('collect '))
       return (this.#call(on, method.slice('collect '.length), args) as t.Range<unknown>).collect()

@@ -3,11 +3,11 @@
  *
  * @packageDocumentation
  */
-import type { Background } from '../background.js'
-import type { OpenOptions, Store, ValueCodec } from '../types.js'
-import { openInPlace } from './in-place.js'
+import type { NamedStorage, OpenOptions, Store, ValueCodec } from '../types.js'
+import { chosen, openInPlace } from './in-place.js'
 import { type Message, type Order, thrownOf } from './protocol.js'
-import { Server } from './server.js'
+import type { Server } from './server.js'
+import { serving, Tab } from './tab.js'
 
 /** The thread of the worker, which talks to the page. */
 const thread = globalThis as unknown as {
@@ -16,22 +16,50 @@ const thread = globalThis as unknown as {
   close(): void
 }
 
+type Opening = Extract<Order, { type: 'open' }>
+
 const say = (message: Message): void => thread.postMessage(message)
 
-let server: Server | undefined
-let store: Store<ValueCodec> | undefined
+/** What answers the page. */
+let side: Pick<Server, 'serve'> | undefined
+let close: (() => Promise<void>) | undefined
 
-async function open({ wasm, options, hears }: Extract<Order, { type: 'open' }>): Promise<void> {
+function opener({ wasm, options, hears }: Opening): () => Promise<Store<ValueCodec, 'utf8' | 'bytes'>> {
+  const asked = options as OpenOptions<ValueCodec>
+  const onError = hears ? (error: Error) => say({ type: 'failure', thrown: thrownOf(error) }) : undefined
+  return () => openInPlace(async () => wasm, { ...asked, onError })
+}
+
+/** What a tab must have in common with its leader. */
+function termsOf({ values = 'utf8', keys = 'utf8', durability = 'strict' }: OpenOptions<ValueCodec>): string {
+  return `values ${values}, keys ${keys} and durability ${durability}`
+}
+
+/** Without locks there are no other tabs, or no storage at all, as opening tells. */
+async function alone(open: () => Promise<Store<ValueCodec, 'utf8' | 'bytes'>>): Promise<void> {
+  const store = await open()
+  close = () => store.close()
+  const server = serving(store, { post: say, role: undefined, close })
+  say({
+    type: 'opened',
+    storage: store.storage,
+    state: await server.state(),
+    tab: undefined,
+    base: store.revision,
+  })
+  side = server
+}
+
+async function open(order: Opening): Promise<void> {
   try {
-    const asked = options as OpenOptions<ValueCodec>
-    const onError = hears ? (error: Error) => say({ type: 'failure', thrown: thrownOf(error) }) : undefined
-    const opened = await openInPlace(async () => wasm, { ...asked, onError })
-    const served = new Server(opened as Store<ValueCodec, 'utf8' | 'bytes'>, say)
-    const { background } = opened as unknown as { background: Background }
-    background.observe(() => served.changed())
-    store = opened as Store<ValueCodec>
-    server = served
-    say({ type: 'opened', storage: opened.storage, state: await served.state() })
+    const options = order.options as OpenOptions<ValueCodec> & { name: string; storage: NamedStorage }
+    if (navigator.locks === undefined) return await alone(opener(order))
+    const { name, storage } = options
+    const key = `${storage === 'auto' ? await chosen(name) : storage}/${name}`
+    const tab = new Tab({ key, terms: termsOf(options), open: opener(order), say })
+    side = tab
+    close = () => tab.close()
+    await tab.start()
   } catch (error) {
     say({ type: 'refused', thrown: thrownOf(error) })
   }
@@ -40,12 +68,12 @@ async function open({ wasm, options, hears }: Extract<Order, { type: 'open' }>):
 /** The page goes: what it has written is made durable, and the storage is free for others. */
 async function leave(): Promise<void> {
   // Nobody is there to be told of a failure; the storage is given back in any case.
-  await store?.close().catch(() => {})
+  await close?.().catch(() => {})
   thread.close()
 }
 
 thread.addEventListener('message', ({ data }) => {
   if (data.type === 'open') void open(data)
-  else if (data.type === 'requests') server?.serve(data.requests)
+  else if (data.type === 'requests') side?.serve(data.requests)
   else if (data.type === 'leave') void leave()
 })

@@ -15,8 +15,11 @@ const TYPES = {
   '.wasm': 'application/wasm',
   '.html': 'text/html',
 }
-/** What a careful site allows at most. */
-const POLICY = "default-src 'self'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self'"
+/** The policies of pages, by path: what a careful site allows at most, and a page that may store nothing. */
+const POLICIES = {
+  '/csp': "default-src 'self'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self'",
+  '/sandbox': 'sandbox allow-scripts',
+}
 const PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>tests</title>'
 
 /** Serves a folder to this machine; every path without a file is an empty page. Answers its origin and how to end it. */
@@ -28,11 +31,12 @@ export async function serve(folder) {
     )
     const type = TYPES[extname(path)]
     if (type === undefined || !existsSync(path)) {
-      const policy = request.url === '/csp' ? { 'content-security-policy': POLICY } : {}
-      response.writeHead(200, { 'content-type': 'text/html', ...policy }).end(PAGE)
+      const policy = POLICIES[request.url]
+      const headers = policy === undefined ? {} : { 'content-security-policy': policy }
+      response.writeHead(200, { 'content-type': 'text/html', ...headers }).end(PAGE)
       return
     }
-    response.writeHead(200, { 'content-type': type })
+    response.writeHead(200, { 'content-type': type, 'access-control-allow-origin': '*' })
     createReadStream(path).pipe(response)
   })
   await new Promise(resolve => server.listen(0, '127.0.0.1', resolve))

@@ -8,13 +8,6 @@ import { launchKillable } from './chromium.mjs'
 /** The longest time that pages write before the kill, in milliseconds. */
 const LONGEST = 250
 
-/** The writers of one round: pages of a browser, each with a store of its own, which the rounds after it open again. */
-function writers({ storages, stores }) {
-  return storages.flatMap(storage =>
-    Array.from({ length: stores }, (_, at) => ({ storage, name: `ledger ${at}` })),
-  )
-}
-
 /** Lets pages of a browser write for a while and kills it. Answers what each was told. */
 async function killed(browser, { origin, plans, below }) {
   const said = plans.map(() => [])
@@ -56,14 +49,9 @@ async function verify(browser, { origin, plans, said }) {
   await page.close()
 }
 
-/**
- * Kills a browser `rounds` times, with `stores` pages that write for each of the storages. Answers how many stores were cut off in
- * writing, and how many writes had been acknowledged.
- */
-export async function killTest({ folder, origin, storages, stores, rounds, seed }) {
+/** One profile's kills. Answers how many writes had been acknowledged. */
+async function lane({ profile, origin, plans, rounds, seed }) {
   const below = random(seed)
-  const plans = writers({ storages, stores })
-  const profile = join(folder, 'profile')
   mkdirSync(profile)
   let said = plans.map(() => [])
   let acknowledged = 0
@@ -77,5 +65,19 @@ export async function killTest({ folder, origin, storages, stores, rounds, seed 
     }
     if (round < rounds) acknowledged += said.flatMap(lines => told(lines, 'written')).length
   }
-  return { kills: rounds * plans.length, acknowledged }
+  return acknowledged
+}
+
+/**
+ * Kills browsers `kills` times in all, on `lanes` profiles at the same time, while a page writes for each of the storages. The profile's
+ * next browser checks what it finds. Answers how many writes had been acknowledged.
+ */
+export async function killTest({ folder, origin, storages, lanes, kills, seed }) {
+  const plans = storages.map(storage => ({ storage, name: 'ledger' }))
+  const sums = Array.from({ length: lanes }, (_, at) => {
+    const profile = join(folder, `profile ${at}`)
+    const rounds = Math.floor((kills + at) / lanes)
+    return lane({ profile, origin, plans, rounds, seed: seed + at })
+  })
+  return (await Promise.all(sums)).reduce((sum, acknowledged) => sum + acknowledged, 0)
 }

@@ -1,76 +1,29 @@
 // What stores are to pages: who has them, what becomes of them when pages go, what is said where they can't be had.
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { launch } from './chromium.mjs'
+import { test } from 'node:test'
+import { having, ORIGIN, opened, site } from './driven.mjs'
 
-const ORIGIN = process.env.PALIMPSEST_ORIGIN
 const STORAGES = ['opfs', 'indexeddb']
 
-let browser
-before(async () => {
-  browser = await launch(['--host-resolver-rules=MAP insecure.test 127.0.0.1'])
-})
-after(() => browser.close())
-
-/** Pages of a site that has nothing yet. */
-async function site(t, { pages = 1, path = '/', origin = ORIGIN } = {}) {
-  const context = await browser.newContext()
-  t.after(() => context.close())
-  const opened = []
-  for (let count = 0; count < pages; count += 1) {
-    const page = await context.newPage()
-    await page.goto(`${origin}${path}`)
-    opened.push(page)
-  }
-  return { context, opened, page: opened[0] }
-}
-
-/** Opens a store in a page, as `globalThis.db`. Answers what it says of its storage, or its error. */
-function opened(page, options) {
-  return page.evaluate(async ({ makesWorker, ...options }) => {
-    const { open } = await import('/package.js')
-    const worker = makesWorker ? () => new Worker('/worker.js', { type: 'module' }) : undefined
-    const began = performance.now()
-    try {
-      globalThis.db = await open({ name: 'app', storage: 'opfs', worker, ...options })
-      return globalThis.db.storage
-    } catch ({ code, message, holder }) {
-      return { code, message, holder, ms: performance.now() - began }
-    }
-  }, options)
-}
-
-/** Does something in a page with its store. Answers its answer, or its error. */
-function having(page, work, argument) {
-  const source = `export default ${work}`
-  return page.evaluate(
-    async ({ source, argument }) => {
-      const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
-      const { default: work } = await import(url)
-      try {
-        return await work(globalThis.db, argument)
-      } catch ({ code, message, reason }) {
-        return { code, message, reason }
-      }
-    },
-    { source, argument },
-  )
-}
-
 for (const storage of STORAGES) {
-  test(`${storage}: a store is one page's until that closes it`, async t => {
-    const {
-      opened: [first, second],
-    } = await site(t, { pages: 2 })
-    assert.deepEqual(await opened(first, { storage }), { kind: storage, persistent: true, name: 'app' })
-    const refused = await opened(second, { storage })
+  test(`${storage}: what a worker has in its own thread it does not share, until it closes it`, async t => {
+    const { page } = await site(t)
+    await page.evaluate(
+      storage =>
+        new Promise(resolve => {
+          globalThis.owner = new Worker('/owner.js', { type: 'module' })
+          globalThis.owner.onmessage = resolve
+          globalThis.owner.postMessage(storage)
+        }),
+      storage,
+    )
+    const refused = await opened(page, { storage })
     assert.deepEqual([refused.code, refused.holder], ['LOCKED', 'another tab or worker of this site'])
     assert.ok(refused.ms > 1500 && refused.ms < 10_000, `${refused.ms} ms`)
-    await having(first, db => db.put('a', '1'))
-    const waiting = opened(second, { storage })
-    await having(first, db => db.close())
+    const waiting = opened(page, { storage })
+    await page.evaluate(() => globalThis.owner.terminate())
     assert.equal((await waiting).kind, storage, 'who waits for it gets it')
-    assert.equal(await having(second, db => db.get('a')), '1')
+    assert.equal(await having(page, db => db.get('a')), '1')
   })
 
   test(`${storage}: a page that is loaded again, or left, lets go of its store`, async t => {
@@ -164,6 +117,41 @@ test('a page that is not served securely is told what it lacks', async t => {
     assert.match(message, /secure/)
   }
   assert.equal((await opened(page, { storage: 'memory', name: undefined })).kind, 'memory')
+})
+
+test('a page that may store nothing is told so', async t => {
+  const { page } = await site(t, { path: '/sandbox' })
+  for (const storage of [...STORAGES, 'auto']) {
+    const { code, message } = await opened(page, { storage })
+    assert.equal(code, 'UNSUPPORTED', message)
+    assert.match(message, /refused? .*here|securely/)
+  }
+})
+
+test('a damaged page of a file is told with its number, and a closed store says that it is closed', async t => {
+  const { page } = await site(t)
+  await opened(page, {})
+  await having(page, async db => {
+    for (let at = 0; at < 200; at += 1)
+      await db.put(`k${at}`, `${at} `.repeat(200), { durability: 'relaxed' })
+    await db.close()
+  })
+  assert.equal((await having(page, db => db.get('k0'))).code, 'CLOSED')
+  await page.evaluate(async () => {
+    const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('palimpsest-kv')
+    const handle = await folder.getFileHandle('app.plm')
+    const bytes = new Uint8Array(await (await handle.getFile()).arrayBuffer())
+    const text = new TextEncoder().encode('77 77 77 77')
+    const file = await handle.createWritable({ keepExistingData: true })
+    // Wherever it is: one of these pages may be superseded.
+    for (let at = 0; at + text.length <= bytes.length; at += 1)
+      if (text.every((byte, of) => bytes[at + of] === byte))
+        await file.write({ type: 'write', position: at, data: new Uint8Array([bytes[at] ^ 1]) })
+    await file.close()
+  })
+  const damaged = await opened(page, {})
+  assert.equal(damaged.code, 'CORRUPT', JSON.stringify(damaged))
+  assert.match(damaged.message, /page \d+/)
 })
 
 test('where a policy forbids workers of blobs, one of the page’s own is used', async t => {

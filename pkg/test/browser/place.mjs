@@ -5,9 +5,9 @@ export { compare, del, get, PalimpsestError, put } from 'palimpsest-kv/real'
 
 /**
  * Where stores are, and what tells those of this run from others. `durability` is that of stores that the tests have in memory, where
- * nothing waits for a disk.
+ * nothing waits for a disk. With the role `follower` each store is open already, by another, which leads.
  */
-export const place = { storage: 'memory', durability: undefined, run: '' }
+export const place = { storage: 'memory', durability: undefined, role: undefined, run: '' }
 
 let stores = 0
 
@@ -21,9 +21,24 @@ function nameFor(storage) {
   return typeof storage?.file === 'string' ? `${place.run} ${storage.file}` : undefined
 }
 
-export function open(options) {
+export async function open(options) {
   const name = nameFor(options?.storage)
   if (name === undefined) return palimpsest.open(options)
   const durability = options.storage === 'memory' ? place.durability : undefined
-  return palimpsest.open({ durability, ...options, name, storage: place.storage })
+  const asked = { durability, ...options, name, storage: place.storage }
+  return place.role === 'follower' ? following(asked) : palimpsest.open(asked)
+}
+
+/** A store that follows one that is open for as long. */
+async function following(options) {
+  const leader = await palimpsest.open(options)
+  const db = await palimpsest.open(options)
+  const { role } = await db.status()
+  if (role !== 'follower') throw new Error(`the store is a ${role}`)
+  const { close } = db
+  db.close = async () => {
+    await close.call(db)
+    await leader.close()
+  }
+  return db
 }

@@ -1,4 +1,4 @@
-// The package's tests in Chromium, from the packed tarball: node pkg/test/browser/run.mjs [--place NAME] [--kills ROUNDS] [--seed N] [FILE...]
+// The package's tests in Chromium, from the packed tarball: node pkg/test/browser/run.mjs [--place NAME] [--kills COUNT] [--seed N] [FILE...]
 //
 // Each place is a thread and a storage; the same tests are run in all of them. Then browsers are killed that write.
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
@@ -28,16 +28,25 @@ const FILES = [
 /** A test that takes longer is named, in milliseconds. */
 const SLOW = 1500
 
+/** The files of a place that has not all of them. */
+const DURABLE = ['txn', 'watch', 'durability'].map(name => `${name}.test.mjs`)
+
 const PLACES = [
   { name: 'memory in a page', thread: 'page', storage: 'memory' },
   { name: 'OPFS in a worker', thread: 'worker', storage: 'opfs' },
   { name: 'OPFS from a page', thread: 'page', storage: 'opfs', durability: 'relaxed' },
   { name: 'IndexedDB in a worker', thread: 'worker', storage: 'indexeddb' },
   { name: 'IndexedDB from a page', thread: 'page', storage: 'indexeddb' },
+  { name: 'OPFS as a follower', thread: 'page', storage: 'opfs', durability: 'relaxed', role: 'follower' },
+  // What differs from the other storage is when a write is durable: these files are about that.
+  { name: 'IndexedDB as a follower', thread: 'page', storage: 'indexeddb', role: 'follower', files: DURABLE },
 ]
 
-/** What writes while a browser is killed: pages for each storage. Each kill cuts off all of them, each at a point of its own. */
-const KILLED = { storages: ['opfs', 'indexeddb'], stores: 5 }
+/** What writes while a browser is killed: a page for each storage. Several browsers at once, each with a profile of its own. */
+const KILLED = { storages: ['opfs', 'indexeddb'], lanes: 3 }
+
+/** Tests that drive browsers from outside; each is a place, too. */
+const DRIVEN = ['frames', 'pages', 'tabs', 'bundlers']
 
 async function inPlace(browser, origin, plan) {
   const context = await browser.newContext()
@@ -75,7 +84,10 @@ async function suites({ origin, ending, place, files }) {
   const sums = { passed: 0, failed: 0 }
   const ran = PLACES.filter(({ name }) => place === undefined || name === place).map(async plan => {
     const began = performance.now()
-    const outcome = await inPlace(browser, origin, { ...plan, only: files })
+    const outcome = await inPlace(browser, origin, {
+      ...plan,
+      only: files.length > 0 ? files : (plan.files ?? []),
+    })
     const { passed, failed } = report(plan, outcome, performance.now() - began)
     sums.passed += passed
     sums.failed += failed
@@ -85,14 +97,14 @@ async function suites({ origin, ending, place, files }) {
 }
 
 /** Answers as `suites` does. */
-async function kills({ origin, folder, rounds, seed }) {
-  const name = `kills (--kills ${rounds} --seed ${seed})`
+async function kills({ origin, folder, kills, seed }) {
+  const name = `kills (--kills ${kills} --seed ${seed})`
   const began = performance.now()
   try {
-    const { kills, acknowledged } = await killTest({ folder, origin, ...KILLED, rounds, seed })
+    const acknowledged = await killTest({ folder, origin, ...KILLED, kills, seed })
     const time = ((performance.now() - began) / 1000).toFixed(1)
     say(
-      `${name}: ${kills} stores cut off in writing, ${acknowledged} writes acknowledged and found (${time} s)`,
+      `${name}: ${kills} browsers killed in writing, ${acknowledged} writes acknowledged and found (${time} s)`,
     )
     return { passed: 1, failed: 0 }
   } catch (error) {
@@ -102,9 +114,14 @@ async function kills({ origin, folder, rounds, seed }) {
 }
 
 /** The tests that drive pages from outside, and those of programs that people build. They say themselves how many have passed. */
-async function pages({ origin, installed }) {
-  const env = { ...process.env, PALIMPSEST_ORIGIN: origin, PALIMPSEST_INSTALLED: installed }
-  const files = ['pages', 'bundlers'].map(name => join(pkg, 'test', 'browser', `${name}.test.mjs`))
+async function driven({ origin, installed, seed, names }) {
+  const env = {
+    ...process.env,
+    PALIMPSEST_ORIGIN: origin,
+    PALIMPSEST_INSTALLED: installed,
+    PALIMPSEST_SEED: seed,
+  }
+  const files = names.map(name => join(pkg, 'test', 'browser', `${name}.test.mjs`))
   const args = ['--test', '--test-timeout=90000', '--test-reporter=tap', ...files]
   return run(process.execPath, args, { env }).then(
     () => ({ passed: 0, failed: 0 }),
@@ -112,7 +129,7 @@ async function pages({ origin, installed }) {
   )
 }
 
-async function main({ place, kills: rounds, seed, files }) {
+async function main({ place, kills: count, seed, files }) {
   await build()
   const folder = mkdtempSync(join(tmpdir(), 'palimpsest-kv-browser-'))
   const ending = [() => rmSync(folder, { recursive: true, force: true })]
@@ -125,8 +142,10 @@ async function main({ place, kills: rounds, seed, files }) {
     const isWhole = files.length === 0
     const sums = [await suites({ origin, ending, place, files })]
     // One after the other, since at the same time they would slow each other down.
-    if (isWhole && [undefined, 'pages'].includes(place)) sums.push(await pages({ origin, installed }))
-    if (isWhole && rounds > 0) sums.push(await kills({ origin, folder, rounds, seed }))
+    const names = DRIVEN.filter(name => isWhole && [undefined, name].includes(place))
+    if (names.length > 0) sums.push(await driven({ origin, installed, seed, names }))
+    if (isWhole && [undefined, 'kills'].includes(place) && count > 0)
+      sums.push(await kills({ origin, folder, kills: count, seed }))
     const sum = what => sums.reduce((sum, part) => sum + part[what], 0)
     say(`# pass ${sum('passed')}\n# fail ${sum('failed')}`)
     if (sum('failed') > 0) process.exitCode = 1
@@ -137,7 +156,7 @@ async function main({ place, kills: rounds, seed, files }) {
 
 const text = { type: 'string' }
 const { values, positionals } = parseArgs({
-  options: { place: text, kills: { ...text, default: '5' }, seed: { ...text, default: '1' } },
+  options: { place: text, kills: { ...text, default: '12' }, seed: { ...text, default: '1' } },
   allowPositionals: true,
 })
 const numbers = { kills: Number(values.kills), seed: Number(values.seed) }

@@ -5,8 +5,8 @@ import { FILES } from 'test-files'
 import { leftOut } from './left-out.mjs'
 
 /** Runs the files. Answers what became of each test, and which names of tests that are left out no test has. */
-export async function run({ thread, storage, durability, only }) {
-  Object.assign(place, { storage, durability, run: Math.random().toString(36).slice(2) })
+export async function run({ thread, storage, durability, role, only }) {
+  Object.assign(place, { storage, durability, role, run: Math.random().toString(36).slice(2) })
   globalThis.palimpsestIsElsewhere = thread === 'page' && storage !== 'memory'
   const left = leftOut({ thread, storage, durability })
   const outcomes = []

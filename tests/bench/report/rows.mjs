@@ -250,8 +250,8 @@ export const targets = [
 const isMet = ({ is }, value, bound) => (is === 'least' ? value >= bound : value <= bound)
 
 /** The targets with what was measured: `met`, `missed` or `not measured`; in a full run beside etcd, against it too. */
-export function judge(summary, isFull) {
-  return targets.map(target => {
+export function judge(summary, isFull, list = targets) {
+  return list.map(target => {
     const measured = summary[target.column]?.[target.metric]
     const divisor = target.over ? summary[target.overColumn ?? target.column]?.[target.over]?.median : 1
     if (!measured || !divisor) return { ...target, verdict: 'not measured' }
@@ -279,9 +279,9 @@ function againstEtcd(summary, target, { median }) {
 }
 
 /** How many times better each of our columns is than each peer, by metric: 2 is twice as fast, or half as large. */
-export function ratios(summary, ours, peers) {
+export function ratios(summary, ours, peers, compared = rows) {
   const answer = {}
-  for (const { metric, better } of rows) {
+  for (const { metric, better } of compared) {
     const median = column => summary[column]?.[metric]?.median
     for (const column of ours.filter(median)) {
       for (const peer of peers.filter(median)) {
