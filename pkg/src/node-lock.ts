@@ -4,13 +4,14 @@
  */
 import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
-import * as os from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import { isMainThread, threadId } from 'node:worker_threads'
 import { PalimpsestError } from './errors.js'
+import { boot, hostName, isRunning, isThreadRunning, space, startOf, thread } from './node-process.js'
 
 /** How often a holder shows that it is alive, in milliseconds. */
 const HEARTBEAT = 10_000
-/** A lock of another host without a sign of life for so long is stale, in milliseconds. */
+/** A lock whose holder can't be looked up here and that shows no sign of life for so long is stale, in milliseconds. */
 const DEAD_AFTER = 60_000
 /** A lock file without content is one that is being written, unless it is older than this, in milliseconds. */
 const WRITTEN_WITHIN = 2_000
@@ -27,6 +28,12 @@ interface Holder {
   readonly since: string
   /** The holder's start as its kernel counts it, which tells two processes with one number apart; `null` where that is not known. */
   readonly start: string | null
+  /** The pid namespace in which `pid` means the holder; `null` where that is not known. */
+  readonly space: string | null
+  /** Which worker of the process it is, as Node counts them; `null` for all that lives as long as its process. */
+  readonly worker: number | null
+  /** The worker's thread and its start as the kernel counts them; `null` where they are not known. */
+  readonly thread: string | null
   /**
    * Whether it touches the lock while it lives. The engine's native storage does not: it holds a lock of the operating system as well,
    * which can't be asked for here.
@@ -40,49 +47,18 @@ export interface Lock {
   release(): void
 }
 
-/** The state of a process and the ticks from the kernel's start to its own. Only Linux says so. */
-function statOf(pid: number): { state: string | undefined; ticks: string | undefined } | undefined {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the program's name in brackets and may hold anything; the start is the 22nd field.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return { state: fields[0], ticks: fields[19] }
-  } catch {
-    return undefined
-  }
-}
-
-/** The start of a process: the kernel's boot and the ticks since then. Linux says both, other systems neither. */
-function startOf(pid: number): string | null {
-  const ticks = statOf(pid)?.ticks
-  try {
-    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-    return ticks === undefined ? null : `${boot}:${ticks}`
-  } catch {
-    return null
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    // One that has ended is there until its parent takes note of it, which some never do.
-    return !['Z', 'X'].includes(statOf(pid)?.state ?? '')
-  } catch (error) {
-    // Not allowed to signal it: then it is there.
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
-
 function parse(text: string): Holder | undefined {
   try {
-    const { pid, host, since, start, heartbeat } = JSON.parse(text) as Partial<Holder>
+    const { pid, host, since, start, heartbeat, ...more } = JSON.parse(text) as Partial<Holder>
     if (!Number.isSafeInteger(pid) || typeof host !== 'string') return undefined
     return {
       pid: pid as number,
       host,
       since: String(since),
       start: start ?? null,
+      space: more.space ?? null,
+      worker: more.worker ?? null,
+      thread: more.thread ?? null,
       heartbeat: heartbeat !== false,
     }
   } catch {
@@ -107,23 +83,62 @@ function look(file: string): Sighting | undefined {
   }
 }
 
+/**
+ * Whether the number of a holder's process says nothing here: it is that of another host, of another start of the kernel, which may be another
+ * machine of the same name, or of another pid namespace, as containers have them.
+ */
+function isElsewhere(holder: Holder): boolean {
+  if (holder.host !== hostName()) return true
+  if (holder.space !== null && holder.space !== space()) return true
+  return holder.start !== null && !holder.start.startsWith(`${boot()}:`)
+}
+
+/** Whether the worker that holds a lock has ended while its process goes on. */
+function hasWorkerEnded({ pid, worker, thread }: Holder, age: number): boolean {
+  if (worker === null) return false
+  const isRunning = thread === null ? undefined : isThreadRunning(pid, thread)
+  return isRunning === undefined ? age > DEAD_AFTER : !isRunning
+}
+
 function isStale({ holder, age }: Sighting): boolean {
-  if (holder === undefined) return age > WRITTEN_WITHIN
-  if (holder.host !== os.hostname()) return holder.heartbeat && age > DEAD_AFTER
+  // A time that lies far ahead is that of a clock that was set back, and nobody writes a lock for so long.
+  if (holder === undefined) return age > WRITTEN_WITHIN || age < -DEAD_AFTER
+  if (isElsewhere(holder)) return holder.heartbeat && age > DEAD_AFTER
   if (!isRunning(holder.pid)) return true
   // The number was given to another process since.
   const start = startOf(holder.pid)
-  return holder.start !== null && start !== null && holder.start !== start
+  if (holder.start !== null && start !== null && holder.start !== start) return true
+  return hasWorkerEnded(holder, age)
+}
+
+/** Who holds a lock, in words. */
+function wordsOf(holder: Holder | undefined): string {
+  if (holder === undefined) return 'a process that has just begun'
+  const { pid, host, since, worker } = holder
+  const part = worker === null ? '' : `worker ${worker} of `
+  if (pid === process.pid && !isElsewhere(holder)) return `${part}this process (${pid})`
+  return `${part}process ${pid} on ${host}, since ${since}`
+}
+
+/** What to do about a lock that will not be found stale by itself, or not soon; nothing where its holder is known to run. */
+function wayOut({ holder, age }: Sighting, lockPath: string): string {
+  const seconds = DEAD_AFTER / 1000
+  const isUnknown = holder !== undefined && isElsewhere(holder)
+  if (age < -DEAD_AFTER && (isUnknown || holder?.worker != null)) {
+    const time = new Date(Date.now() - age).toISOString()
+    return `; that file's time, ${time}, lies ahead of this clock: if no program has the store open, remove ${lockPath}`
+  }
+  if (isUnknown && !holder.heartbeat)
+    return `; that can't be looked up from here, and gives no sign of life: if no program has the store open, remove ${lockPath}`
+  if (isUnknown || (holder?.worker != null && holder.thread === null))
+    return `; it is taken over when it has given no sign of life for ${seconds} seconds`
+  return ''
 }
 
 function locked(path: string, lockPath: string, sighting: Sighting | undefined): PalimpsestError {
-  const who = sighting?.holder
-  const where =
-    who === undefined
-      ? 'a process that has just begun'
-      : `process ${who.pid} on ${who.host}, since ${who.since}`
-  const holder = who?.pid === process.pid && who.host === os.hostname() ? `this process (${who.pid})` : where
-  const message = `the store ${path} is already open in ${holder}; its lock is ${lockPath}`
+  const holder = wordsOf(sighting?.holder)
+  const end = sighting === undefined ? '' : wayOut(sighting, lockPath)
+  const message = `the store ${path} is already open in ${holder}; its lock is ${lockPath}${end}`
   return new PalimpsestError('LOCKED', message, { holder, path })
 }
 
@@ -161,7 +176,7 @@ function sweep(lockPath: string): void {
   try {
     for (const name of fs.readdirSync(dirname(lockPath)).filter(isDraft)) {
       const draft = join(dirname(lockPath), name)
-      if (Date.now() - fs.statSync(draft).mtimeMs > DEAD_AFTER) fs.rmSync(draft, { force: true })
+      if (Math.abs(Date.now() - fs.statSync(draft).mtimeMs) > DEAD_AFTER) fs.rmSync(draft, { force: true })
     }
   } catch {
     // Another has removed it first, or the folder can't be listed.
@@ -197,7 +212,8 @@ function removeStale(lockPath: string, stale: Sighting, text: string): void {
   if (!make(guard, text)) {
     const other = look(guard)
     // Left behind by a process that was killed in the few microseconds between.
-    if (other !== undefined && (isStale(other) || other.age > WRITTEN_WITHIN)) removeGuard(guard, other)
+    if (other !== undefined && (isStale(other) || Math.abs(other.age) > WRITTEN_WITHIN))
+      removeGuard(guard, other)
     return
   }
   try {
@@ -249,8 +265,8 @@ class HeldLock implements Lock {
     try {
       fs.utimesSync(this.#path, now, now)
     } catch {
-      // The sign of life is for other hosts only; without it they take the lock after a minute, as they should
-      // if the file is gone.
+      // The sign of life is for those only who can't look the holder up; without it they take the lock after a minute, as they
+      // should if the file is gone.
     }
   }
 }
@@ -260,9 +276,12 @@ export function lock(path: string): Lock {
   const lockPath = `${path}.lock`
   const holder: Holder = {
     pid: process.pid,
-    host: os.hostname(),
+    host: hostName(),
     since: new Date().toISOString(),
     start: startOf(process.pid),
+    space: space(),
+    worker: isMainThread ? null : threadId,
+    thread: isMainThread ? null : thread(),
     heartbeat: true,
   }
   const text = `${JSON.stringify(holder)}\n`

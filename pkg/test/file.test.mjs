@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   statSync,
   symlinkSync,
@@ -131,48 +132,86 @@ function lockText(holder) {
   })
 }
 
+/** This kernel's boot and this pid namespace, as far as the system tells them. */
+function ownPlace() {
+  if (process.platform !== 'linux') return {}
+  const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  return { boot, space: readlinkSync('/proc/self/ns/pid') }
+}
+
 test('a lock is stale or not', async t => {
   const file = await stored(t)
-  const lock = `${file}.lock`
-  const old = new Date(Date.now() - 120_000)
+  const [old, ahead] = [-120_000, 120_000].map(millis => new Date(Date.now() + millis))
   const isLinux = process.platform === 'linux'
+  const { boot, space } = ownPlace()
+  const pid = await deadProcess()
+  const elsewhere = { pid, host: 'elsewhere' }
+  const [otherSpace, otherBoot] = [
+    { pid, space: 'pid:[1]' },
+    { pid, start: 'another boot:1' },
+  ]
+  const native = { heartbeat: false }
+  const worker = { worker: 1 }
   const cases = [
-    ['a dead process', lockText({ pid: await deadProcess() }), undefined, true],
+    ['a dead process', { pid }, undefined, true],
+    ['a dead process of this namespace', { pid, space }, undefined, true],
+    ['a process that nobody has waited for', { pid: await forgottenProcess(t) }, undefined, isLinux],
+    ['a number that another process has now', { start: `${boot}:1` }, undefined, isLinux],
+    ['a process that runs', {}, undefined, false],
+    ['a process that runs, an old lock', {}, old, false],
+    ['a process that runs, a time ahead', {}, ahead, false],
+    ['a dead process, a time ahead', { pid }, ahead, true],
+    ['another host, a fresh sign of life', elsewhere, undefined, false],
+    ['another host, no sign of life', elsewhere, old, true],
+    ['another host, a time ahead', elsewhere, ahead, false, /lies ahead of this clock.*remove .*lock$/],
+    ['another host, which gives no sign of life', { ...elsewhere, ...native }, old, false, /remove .*lock$/],
+    ['another namespace, a fresh sign of life', otherSpace, undefined, false, /no sign of life for 60 sec/],
+    ['another namespace, no sign of life', otherSpace, old, true],
     [
-      'a process that nobody has waited for',
-      lockText({ pid: await forgottenProcess(t) }),
-      undefined,
-      isLinux,
-    ],
-    ['a number that another process has now', lockText({ start: 'another boot:1' }), undefined, isLinux],
-    ['a process that runs', lockText({}), undefined, false],
-    ['a process that runs, an old lock', lockText({}), old, false],
-    ['another host, a fresh sign of life', lockText({ host: 'elsewhere' }), undefined, false],
-    ['another host, no sign of life', lockText({ host: 'elsewhere' }), old, true],
-    [
-      'another host, which gives no sign of life',
-      lockText({ host: 'elsewhere', heartbeat: false }),
+      'another namespace, which gives no sign of life',
+      { ...otherSpace, ...native },
       old,
       false,
+      /remove .*k$/,
     ],
+    ['another boot, a fresh sign of life', otherBoot, undefined, false, /no sign of life for 60 seconds$/],
+    ['another boot, no sign of life', otherBoot, old, true],
+    ['another boot, which gives no sign of life', { ...otherBoot, ...native }, old, false, /remove .*lock$/],
+    ['a worker that has ended', { ...worker, thread: '1:1' }, undefined, isLinux],
+    [
+      'a worker that is not known, a fresh sign of life',
+      worker,
+      undefined,
+      false,
+      /worker 1 of this process/,
+    ],
+    ['a worker that is not known, no sign of life', worker, old, true],
     ['a lock that is being written', '', undefined, false],
     ['a lock that was never written', '', old, true],
+    ['a lock that was never written, a time ahead', '', ahead, true],
     ['a lock that is none', 'garbage', old, true],
   ]
-  for (const [what, text, time, isStale] of cases) {
-    writeFileSync(lock, text)
-    if (time !== undefined) utimesSync(lock, time, time)
-    if (isStale) {
-      await (await open({ storage: { file } })).close()
-      assert.equal(existsSync(lock), false, what)
-    } else {
-      const error = await refusal(() => open({ storage: { file } }))
-      assert.equal(error.code, 'LOCKED', what)
-      assert.ok(error.message.includes(lock), 'the message names the lock')
-      assert.equal(readFileSync(lock, 'utf8'), text, what)
-    }
-  }
+  for (const one of cases) await checkLock(file, one)
 })
+
+/** Opens the store at `file` beside which there is a lock, and sees whether it is taken over. */
+async function checkLock(file, [what, holder, time, isStale, says = /./]) {
+  const lock = `${file}.lock`
+  const text = typeof holder === 'string' ? holder : lockText(holder)
+  writeFileSync(lock, text)
+  if (time !== undefined) utimesSync(lock, time, time)
+  if (isStale) {
+    const db = await open({ storage: { file } }).catch(error => assert.fail(`${what}: ${error.message}`))
+    await db.close()
+    assert.equal(existsSync(lock), false, what)
+  } else {
+    const error = await refusal(() => open({ storage: { file } }))
+    assert.equal(error.code, 'LOCKED', what)
+    assert.ok(error.message.includes(lock), 'the message names the lock')
+    assert.match(error.message, says, what)
+    assert.equal(readFileSync(lock, 'utf8'), text, what)
+  }
+}
 
 test('what a process killed while it took the lock has left is removed with a stale lock', async t => {
   const file = await stored(t)

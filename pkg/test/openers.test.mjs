@@ -1,11 +1,12 @@
 // Two processes that open one store, of Node and of the engine's own program: one has it at a time, and nothing that either wrote is lost.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, utimesSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { open } from 'palimpsest-kv'
 import { freshFolder, here, refusal } from './support/help.mjs'
 
@@ -93,5 +94,68 @@ test('each takes over the lock of a process that was killed, and refuses one tha
   assert.ok(puts.length > 0)
   const db = await open({ storage: { file } })
   await db.check()
+  await db.close()
+})
+
+/** What runs a program in a pid namespace of its own, as containers do, with the host's name and files. */
+const CONTAINER = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
+const canContain = spawnSync(CONTAINER[0], [...CONTAINER.slice(1), 'true']).status === 0
+
+/** Starts a program that writes without end, and waits until it has the store. */
+async function writing(program, file) {
+  const writer = begin(program, file, 1)
+  writer.stdin.write('now\n')
+  while (!writer.text.includes('written')) await once(writer.stdout, 'data')
+  return writer
+}
+
+for (const kind of ['node', 'native']) {
+  const skip = canContain ? false : 'no pid namespace can be made here'
+  test(`a process of another pid namespace keeps the store: ${kind}`, { skip }, async t => {
+    const file = join(freshFolder(t), 'store.plm')
+    const writer = await writing([...CONTAINER, ...programs[kind].acknowledge], file)
+    t.after(() => writer.kill('SIGKILL'))
+    const error = await refusal(() => open({ storage: { file } }))
+    assert.equal(error.code, 'LOCKED')
+    assert.match(error.message, kind === 'node' ? /no sign of life for 60 seconds$/ : /remove .*\.lock$/)
+    const refused = await said(begin(programs.native.hammer, file, 0.01))
+    assert.deepEqual(refused.puts, [])
+    writer.kill('SIGKILL')
+    await once(writer, 'close')
+    const longAgo = new Date(Date.now() - 120_000)
+    utimesSync(`${file}.lock`, longAgo, longAgo)
+    // The engine's own program sees that the system's lock is gone, Node that the heart does not beat.
+    if (kind === 'native') await said(begin(programs.native.hammer, file, 0.1))
+    const db = await open({ storage: { file } })
+    await db.check()
+    await db.close()
+  })
+}
+
+test('a worker that was ended gives its store to the next one, and one that lives keeps it', async t => {
+  const file = join(freshFolder(t), 'store.plm')
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    import('palimpsest-kv').then(async ({ open }) => {
+      const db = await open({ storage: { file: workerData } })
+      await db.put('a', '1')
+      parentPort.postMessage('written')
+      // Its heart does not beat any more.
+      for (;;) {}
+    })`
+  const worker = new Worker(source, { eval: true, workerData: file })
+  t.after(() => worker.terminate())
+  await once(worker, 'message')
+  const longAgo = new Date(Date.now() - 120_000)
+  if (process.platform === 'linux') utimesSync(`${file}.lock`, longAgo, longAgo)
+  const error = await refusal(() => open({ storage: { file } }))
+  assert.deepEqual(
+    [error.code, error.holder],
+    ['LOCKED', `worker ${worker.threadId} of this process (${process.pid})`],
+  )
+  await worker.terminate()
+  utimesSync(`${file}.lock`, longAgo, longAgo)
+  const db = await open({ storage: { file } })
+  assert.equal(await db.get('a'), '1')
   await db.close()
 })

@@ -19,7 +19,20 @@ pub(super) struct Holder {
     /// The process's start as its kernel counts it, which tells two processes with one number apart; `None` where that is
     /// not known.
     pub(super) start: Option<String>,
+    /// The pid namespace in which `pid` means the process; `None` where that is not known.
+    pub(super) space: Option<String>,
+    /// Which part of the process holds the lock, if that may end before the process does.
+    pub(super) worker: Option<Worker>,
     pub(super) sign: Sign,
+}
+
+/// A worker of Node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Worker {
+    /// As Node counts them.
+    pub(super) number: u32,
+    /// Its thread and that one's start as the kernel counts them; `None` where they are not known.
+    pub(super) thread: Option<String>,
 }
 
 /// How a holder shows that it is alive.
@@ -34,17 +47,22 @@ pub(super) enum Sign {
 impl Holder {
     /// The line that says all this.
     pub(super) fn text(&self) -> String {
-        let start = self.start.as_deref().map_or_else(|| "null".to_owned(), quoted);
+        let or_null = |text: Option<&str>| text.map_or_else(|| "null".to_owned(), quoted);
         let heartbeat = self.sign == Sign::Heartbeat;
         let (pid, host, since) = (self.pid, quoted(&self.host), quoted(&self.since));
+        let (start, space) = (or_null(self.start.as_deref()), or_null(self.space.as_deref()));
+        let worker = self.worker.as_ref().map_or_else(String::new, |Worker { number, thread }| {
+            format!(",\"worker\":{number},\"thread\":{}", or_null(thread.as_deref()))
+        });
         format!(
-            "{{\"pid\":{pid},\"host\":{host},\"since\":{since},\"start\":{start},\"heartbeat\":{heartbeat}}}\n"
+            "{{\"pid\":{pid},\"host\":{host},\"since\":{since},\"start\":{start},\"space\":{space}{worker},\"heartbeat\":{heartbeat}}}\n"
         )
     }
 
     /// Reads the line; nothing if it is none, or not yet a whole one.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (mut pid, mut host, mut since, mut start) = (None, None, String::new(), None);
+        let (mut space, mut number, mut thread) = (None, None, None);
         let mut sign = Sign::Heartbeat;
         let mut reader = Reader(text.chars().peekable());
         reader.expect('{')?;
@@ -56,6 +74,9 @@ impl Holder {
                 ("host", Value::Text(text)) => host = Some(text),
                 ("since", Value::Text(text)) => since = text,
                 ("start", Value::Text(text)) => start = Some(text),
+                ("space", Value::Text(text)) => space = Some(text),
+                ("worker", Value::Word(word)) => number = word.parse().ok(),
+                ("thread", Value::Text(text)) => thread = Some(text),
                 ("heartbeat", Value::Word(word)) if word == "false" => sign = Sign::SystemLock,
                 _ => {}
             }
@@ -65,12 +86,16 @@ impl Holder {
                 _ => return None,
             }
         }
-        Some(Self { pid: pid?, host: host?, since, start, sign })
+        let worker = number.map(|number| Worker { number, thread });
+        Some(Self { pid: pid?, host: host?, since, start, space, worker, sign })
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(worker) = &self.worker {
+            write!(f, "worker {} of ", worker.number)?;
+        }
         write!(f, "process {} on {}, since {}", self.pid, self.host, self.since)
     }
 }
@@ -185,6 +210,8 @@ mod tests {
             host: "a \"host\" \\ of\tmine".to_owned(),
             since: "2026-02-03T04:05:06.789Z".to_owned(),
             start: Some("boot:12".to_owned()),
+            space: Some("pid:[7]".to_owned()),
+            worker: None,
             sign: Sign::SystemLock,
         }
     }
@@ -192,7 +219,9 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read() {
         let others = [
-            Holder { start: None, ..holder() },
+            Holder { start: None, space: None, ..holder() },
+            Holder { worker: Some(Worker { number: 3, thread: Some("9:12".to_owned()) }), ..holder() },
+            Holder { worker: Some(Worker { number: 3, thread: None }), ..holder() },
             Holder { sign: Sign::Heartbeat, host: "höst".to_owned(), ..holder() },
         ];
         for holder in others.into_iter().chain([holder()]) {
@@ -202,10 +231,11 @@ mod tests {
 
     #[test]
     fn what_the_npm_package_writes_can_be_read() {
-        let text = r#"{"pid":12,"host":"h\u00f6st\/1","since":"2026-02-03T04:05:06.789Z","start":null}"#;
+        let text = r#"{"pid":12,"host":"h\u00f6st\/1","since":"2026-02-03T04:05:06.789Z","start":null,"worker":null}"#;
         let holder = Holder::parse(text).unwrap();
         assert_eq!(holder.host, "höst/1");
         assert_eq!((holder.pid, holder.start, holder.sign), (12, None, Sign::Heartbeat));
+        assert_eq!((holder.space, holder.worker), (None, None));
         let spaced = " { \"host\" : \"h\" , \"new\" : true , \"pid\" : 3 } ";
         assert_eq!(Holder::parse(spaced).unwrap().pid, 3);
     }

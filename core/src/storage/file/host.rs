@@ -16,22 +16,31 @@ pub(super) enum Process {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod system {
     use std::fs;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     use alloc::borrow::ToOwned;
     use alloc::format;
-    use alloc::string::String;
+    use alloc::string::{String, ToString};
 
     fn folder(pid: u32) -> PathBuf {
         PathBuf::from(format!("/proc/{pid}"))
     }
 
-    /// The state of a process and the ticks from the kernel's start to its own.
-    fn stat(pid: u32) -> Option<(String, String)> {
-        let stat = fs::read_to_string(folder(pid).join("stat")).ok()?;
+    /// Whether the numbers in `/proc` are those of this process: a new pid namespace may still see the folder of the old one.
+    fn is_proc_ours() -> bool {
+        fs::read_link("/proc/self").is_ok_and(|name| name.as_os_str() == &*std::process::id().to_string())
+    }
+
+    /// The state of a process or thread and the ticks from the kernel's start to its own.
+    fn stat_in(folder: &Path) -> Option<(String, String)> {
+        let stat = fs::read_to_string(folder.join("stat")).ok()?;
         // The second field is the program's name in brackets and may hold anything.
         let mut fields = stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned);
         Some((fields.next()?, fields.nth(18)?))
+    }
+
+    fn stat(pid: u32) -> Option<(String, String)> {
+        is_proc_ours().then(|| stat_in(&folder(pid)))?
     }
 
     pub(crate) fn name() -> Option<String> {
@@ -39,6 +48,9 @@ mod system {
     }
 
     pub(crate) fn is_running(pid: u32) -> Option<bool> {
+        if !is_proc_ours() {
+            return None;
+        }
         match (stat(pid), folder(pid).try_exists()) {
             (Some((state, _)), _) => Some(state != "Z" && state != "X"),
             (None, Ok(true)) => Some(true),
@@ -47,9 +59,24 @@ mod system {
         }
     }
 
+    pub(crate) fn boot() -> Option<String> {
+        Some(fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned())
+    }
+
+    pub(crate) fn space() -> Option<String> {
+        fs::read_link("/proc/self/ns/pid").ok()?.to_str().map(str::to_owned)
+    }
+
     pub(crate) fn start(pid: u32) -> Option<String> {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-        Some(format!("{}:{}", boot.trim(), stat(pid)?.1))
+        Some(format!("{}:{}", boot()?, stat(pid)?.1))
+    }
+
+    pub(crate) fn is_thread_running(pid: u32, thread: &str) -> Option<bool> {
+        // A process that can't be looked at is no sign of a thread that has ended.
+        let _visible = stat(pid)?;
+        let (id, ticks) = thread.split_once(':')?;
+        let id: u32 = id.parse().ok()?;
+        Some(stat_in(&folder(pid).join(format!("task/{id}"))).is_some_and(|(_, now)| now == ticks))
     }
 }
 
@@ -72,7 +99,19 @@ mod system {
         }
     }
 
+    pub(crate) fn boot() -> Option<String> {
+        None
+    }
+
+    pub(crate) fn space() -> Option<String> {
+        None
+    }
+
     pub(crate) fn start(_pid: u32) -> Option<String> {
+        None
+    }
+
+    pub(crate) fn is_thread_running(_pid: u32, _thread: &str) -> Option<bool> {
         None
     }
 }
@@ -89,6 +128,21 @@ pub(super) fn process(pid: u32) -> Process {
         Some(false) => Process::Gone,
         None => Process::Unknown,
     }
+}
+
+/// The kernel's boot, which no two kernels have in common. Only Linux says it.
+pub(super) fn boot() -> Option<String> {
+    system::boot()
+}
+
+/// The pid namespace of this process, in which the numbers of processes mean something. Only Linux says it.
+pub(super) fn space() -> Option<String> {
+    system::space()
+}
+
+/// Whether a thread of a process that runs is there, by its number and start; nothing where that is not known.
+pub(super) fn is_thread_running(pid: u32, thread: &str) -> Option<bool> {
+    system::is_thread_running(pid, thread)
 }
 
 /// When a process began: the kernel's start and the ticks since then, in the npm package's words. Only Linux says it.
@@ -111,6 +165,19 @@ mod tests {
         assert_ne!((child.id(), began), (own, start(own)));
         child.wait().unwrap();
         assert_eq!(process(child.id()), Process::Gone);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_is_known_by_its_number_and_its_start() {
+        let own = std::process::id();
+        let ticks = start(own).unwrap().rsplit_once(':').unwrap().1.to_owned();
+        assert!(start(own).unwrap().starts_with(&format!("{}:", boot().unwrap())));
+        // A process's first thread has its number and its start.
+        assert_eq!(is_thread_running(own, &format!("{own}:{ticks}")), Some(true));
+        assert_eq!(is_thread_running(own, &format!("{own}:1")), Some(false));
+        assert_eq!(is_thread_running(own, &format!("1:{ticks}")), Some(false));
+        assert_eq!(is_thread_running(own, "none"), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -16,7 +16,7 @@ use alloc::string::String;
 use super::holder::{Holder, Sign, date};
 use super::host::{self, Process};
 
-/// A lock of another host without a sign of life for so long is stale.
+/// A lock whose holder can't be looked up here and that shows no sign of life for so long is stale.
 const DEAD_AFTER: Duration = Duration::from_secs(60);
 /// A lock file without content is one that is being written, unless it is older than this.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
@@ -68,6 +68,8 @@ impl FileLock {
             host: host::name().unwrap_or_default(),
             since: date(SystemTime::now()),
             start: host::start(pid),
+            space: host::space(),
+            worker: None,
             sign: Sign::SystemLock,
         };
         let text = holder.text();
@@ -106,42 +108,95 @@ pub(super) fn holder_of(store: &Path) -> String {
     }
 }
 
-/// What a lock file says now, and how long ago its holder last showed that it is alive.
+/// What a lock file says now, and when its holder last showed that it is alive.
 struct Sighting {
     text: String,
     holder: Option<Holder>,
-    age: Duration,
+    modified: SystemTime,
+}
+
+/// Whether a time is further back than `by`.
+fn is_past(time: SystemTime, by: Duration) -> bool {
+    SystemTime::now().duration_since(time).is_ok_and(|age| age > by)
+}
+
+/// Whether a time lies further ahead than `by`, as after the clock was set back.
+fn is_ahead(time: SystemTime, by: Duration) -> bool {
+    time.duration_since(SystemTime::now()).is_ok_and(|ahead| ahead > by)
+}
+
+/// Whether the number of a holder's process says nothing here: it is that of another host, of another start of the kernel, which may be
+/// another machine of the same name, or of another pid namespace, as containers have them.
+fn is_elsewhere(holder: &Holder) -> bool {
+    let is_of_this_boot =
+        |start: &String| start.split_once(':').is_some_and(|(boot, _)| Some(boot) == host::boot().as_deref());
+    host::name().as_ref() != Some(&holder.host)
+        || (holder.space.is_some() && holder.space != host::space())
+        || holder.start.as_ref().is_some_and(|start| !is_of_this_boot(start))
 }
 
 impl Sighting {
     fn is_stale(&self, system_lock: SystemLock) -> bool {
-        let Some(holder) = &self.holder else { return self.age > WRITTEN_WITHIN };
+        let Some(holder) = &self.holder else {
+            // Nobody writes a lock for so long as its time may lie ahead.
+            return is_past(self.modified, WRITTEN_WITHIN) || is_ahead(self.modified, DEAD_AFTER);
+        };
         // Containers have names of their own and one kernel, so the system's lock says more than the name of a host.
         let lost_its_lock = holder.sign == Sign::SystemLock && system_lock == SystemLock::Held;
-        if host::name().as_ref() != Some(&holder.host) {
-            return lost_its_lock || (holder.sign == Sign::Heartbeat && self.age > DEAD_AFTER);
+        if is_elsewhere(holder) {
+            return lost_its_lock || (holder.sign == Sign::Heartbeat && is_past(self.modified, DEAD_AFTER));
         }
         match host::process(holder.pid) {
             Process::Gone => true,
-            // The number was given to another process since.
-            Process::Running => host::start(holder.pid)
-                .zip(holder.start.as_ref())
-                .is_some_and(|(start, recorded)| start != *recorded),
+            Process::Running => {
+                // The number may have been given to another process since.
+                let start = host::start(holder.pid).zip(holder.start.as_ref());
+                start.is_some_and(|(start, recorded)| start != *recorded) || self.has_worker_ended(holder)
+            }
             Process::Unknown => lost_its_lock,
+        }
+    }
+
+    /// Whether the worker that holds the lock has ended while its process goes on.
+    fn has_worker_ended(&self, holder: &Holder) -> bool {
+        let Some(worker) = &holder.worker else { return false };
+        let thread = worker.thread.as_deref();
+        match thread.and_then(|thread| host::is_thread_running(holder.pid, thread)) {
+            Some(is_running) => !is_running,
+            None => is_past(self.modified, DEAD_AFTER),
         }
     }
 
     fn words(&self, path: &Path) -> String {
         let who = match &self.holder {
             None => "a process that has just begun".to_owned(),
-            Some(holder)
-                if holder.pid == std::process::id() && host::name().as_ref() == Some(&holder.host) =>
-            {
+            Some(holder) if holder.pid == std::process::id() && !is_elsewhere(holder) => {
                 format!("this process ({})", holder.pid)
             }
             Some(holder) => format!("{holder}"),
         };
-        format!("{who}; its lock is {}", path.display())
+        format!("{who}; its lock is {}{}", path.display(), self.way_out(path))
+    }
+
+    /// What to do about a lock that will not be found stale by itself, or not soon; nothing where its holder is known to run.
+    fn way_out(&self, path: &Path) -> String {
+        let Some(holder) = self.holder.as_ref().filter(|holder| is_elsewhere(holder)) else {
+            return String::new();
+        };
+        let by_hand = format!("if no program has the store open, remove {}", path.display());
+        if is_ahead(self.modified, DEAD_AFTER) {
+            let time = date(self.modified);
+            return format!("; that file's time, {time}, lies ahead of this clock: {by_hand}");
+        }
+        match holder.sign {
+            Sign::SystemLock => {
+                format!("; that can't be looked up from here, and gives no sign of life: {by_hand}")
+            }
+            Sign::Heartbeat => {
+                let seconds = DEAD_AFTER.as_secs();
+                format!("; it is taken over when it has given no sign of life for {seconds} seconds")
+            }
+        }
     }
 }
 
@@ -187,9 +242,9 @@ fn sweep(path: &Path) {
         return;
     };
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let age = entry.metadata().and_then(|metadata| metadata.modified()).map(age);
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
         if entry.file_name().to_str().is_some_and(|name| is_draft(name, lock))
-            && age.is_ok_and(|age| age > DEAD_AFTER)
+            && modified.is_ok_and(|time| is_past(time, DEAD_AFTER) || is_ahead(time, DEAD_AFTER))
         {
             let _harmless = fs::remove_file(entry.path());
         }
@@ -211,10 +266,6 @@ fn make_directly(path: &Path, text: &str) -> io::Result<bool> {
     }
 }
 
-fn age(modified: SystemTime) -> Duration {
-    SystemTime::now().duration_since(modified).unwrap_or_default()
-}
-
 fn look(path: &Path) -> io::Result<Option<Sighting>> {
     let seen = fs::read(path).and_then(|bytes| Ok((bytes, fs::metadata(path)?.modified()?)));
     match seen {
@@ -222,7 +273,7 @@ fn look(path: &Path) -> io::Result<Option<Sighting>> {
         Err(error) => Err(error),
         Ok((bytes, modified)) => {
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            Ok(Some(Sighting { holder: Holder::parse(&text), text, age: age(modified) }))
+            Ok(Some(Sighting { holder: Holder::parse(&text), text, modified }))
         }
     }
 }
@@ -242,7 +293,11 @@ fn remove_stale(path: &Path, stale: (&Sighting, SystemLock), text: &str) -> io::
     if !make(&guard, text)? {
         // It may be left behind by a process that was killed in the few microseconds between.
         return match look(&guard)? {
-            Some(other) if other.is_stale(system_lock) || other.age > WRITTEN_WITHIN => {
+            Some(other)
+                if other.is_stale(system_lock)
+                    || is_past(other.modified, WRITTEN_WITHIN)
+                    || is_ahead(other.modified, WRITTEN_WITHIN) =>
+            {
                 remove_guard(&guard, &other)
             }
             _ => Ok(()),
