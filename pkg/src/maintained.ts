@@ -2,6 +2,7 @@ import { Background } from './background.js'
 import { EngineExport } from './copies.js'
 import { dryRun } from './dry-run.js'
 import type { Instance, RawEngine } from './engine.js'
+import { PalimpsestError } from './errors.js'
 import type { Host } from './host.js'
 import {
   type Codecs,
@@ -45,6 +46,12 @@ export abstract class MaintainedStore<V extends t.ValueCodec, K extends t.KeyCod
 
   export(options?: t.ExportOptions): t.Export {
     checkOptions(options, exportRules)
+    // The engine for browsers has no code for copies, which few pages want and every page would load.
+    if (typeof this.#engine.export !== 'function')
+      throw new PalimpsestError(
+        'UNSUPPORTED',
+        'the engine for browsers makes no exports: open the store in Node',
+      )
     return new EngineExport({
       instance: this.instance,
       background: this.background,

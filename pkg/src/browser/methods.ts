@@ -75,7 +75,8 @@ export const STORE: Methods<t.Store<t.ValueCodec, t.KeyCodec>> = {
 
 /**
  * What changes nothing, so that it can be asked again of another leader when an answer is lost. `check` is not among them: it takes long,
- * and what has made one leader hang is not to make the next one hang, too.
+ * and what has made one leader hang is not to make the next one hang, too. Nor is `flush`: a new leader can't make durable what the lost
+ * one had not.
  */
 export const REPEATABLE: ReadonlySet<string> = new Set([
   'get',
@@ -86,8 +87,6 @@ export const REPEATABLE: ReadonlySet<string> = new Set([
   'leases',
   'hashKv',
   'status',
-  'flush',
-  'checkpoint',
   'dryRun',
   'revisionAt',
   'timeOf',

@@ -16,8 +16,13 @@ type Words = Pick<Trouble, 'title' | 'advice'>
 
 const BY_CODE: Partial<Record<ErrorCode, Words>> = {
   LOCKED: {
-    title: 'This store is open in another tab',
-    advice: 'Only one tab at a time can have it. Close it there, then try again here.',
+    title: 'This store is taken',
+    advice:
+      'Tabs share a store, but a worker that has it in its own thread keeps it for itself. Close it there, then try again.',
+  },
+  LEADER_LOST: {
+    title: 'The tab that ran the engine is gone',
+    advice: 'Another tab has taken over. Whether this was done is not known: look before you do it again.',
   },
   CORRUPT: {
     title: 'This store is damaged',
