@@ -122,9 +122,22 @@ function create(file: string): void {
   })
 }
 
+/** Removes drafts of a file whose lock is held: those who made them had it before, and were killed. */
+function sweepDrafts(file: string): void {
+  const begin = `${path.basename(file)}.`
+  const isDraft = (name: string) => name.startsWith(begin) && /^[0-9]+\.new$/.test(name.slice(begin.length))
+  try {
+    for (const name of fs.readdirSync(path.dirname(file)).filter(isDraft))
+      fs.rmSync(path.join(path.dirname(file), name), { force: true })
+  } catch {
+    // A draft that is not removed takes space and does no other harm.
+  }
+}
+
 /** Makes a file that appears under its name when `write` has written and synced it. The store's lock must be held. */
 function draft<T>(file: string, write: (made: number) => T): T {
   const name = `${file}.${process.pid}.new`
+  sweepDrafts(file)
   try {
     const made = fs.openSync(name, 'w+')
     let answer: T
@@ -166,6 +179,14 @@ function isThere(file: string): boolean {
   if (stat === undefined) return false
   if (!stat.isFile())
     throw notAStore(file, stat.isDirectory() ? 'it is a folder' : 'it is not a regular file')
+  if (stat.nlink > 1) {
+    const reason = `it has ${stat.nlink} names (hard links), and its lock would be beside one of them only: remove the others, or make copies of them`
+    throw new PalimpsestError('STORAGE', `can't open ${file}: ${reason}`, {
+      operation: 'open',
+      reason,
+      path: file,
+    })
+  }
   if (stat.size === 0) throw notAStore(file, 'it is empty')
   return true
 }
