@@ -10,8 +10,17 @@ import {
 } from './engine.js'
 import { invalid, PalimpsestError } from './errors.js'
 import { loadEngine } from './node-engine.js'
-import { newFile, readFile, readForeign, useFile } from './node-file.js'
-import { type Copied, checkText, copiedText, etcdText, isComplete, plain, salvageText } from './reports.js'
+import { newFile, type Read, readFile, readForeign, useFile } from './node-file.js'
+import {
+  type Copied,
+  checkText,
+  copiedText,
+  etcdText,
+  isComplete,
+  lockText,
+  plain,
+  salvageText,
+} from './reports.js'
 import type { Status, SyncStorage } from './types.js'
 
 const USAGE = `usage: palimpsest check FILE [--json]
@@ -31,7 +40,8 @@ const USAGE = `usage: palimpsest check FILE [--json]
   --help       this text
 
 A file that is written must not exist yet; it gets its name when it is whole. A store that is
-open is refused. check and salvage never change FILE.
+open is refused. check and salvage never change FILE; where no lock can be written beside it, they
+read it without one and say so.
 
 exit codes: 0  the store is sound; all of it was saved, exported or imported
             1  damage was found; something is missing; nothing was imported
@@ -65,18 +75,26 @@ function guarded<T>(instance: Instance, call: () => T): T {
 
 async function check(file: string): Promise<Report> {
   const instance = await engine()
-  const found: RawExamined = readFile(file, storage => guarded(instance, () => instance.raw.examine(storage)))
-  return { isFine: found.sound, fields: { command: 'check', file, ...found }, text: checkText(file, found) }
+  const { answer: found, isLocked }: Read<RawExamined> = readFile(file, storage =>
+    guarded(instance, () => instance.raw.examine(storage)),
+  )
+  const fields = { command: 'check', file, ...found, ...unlockedField(isLocked) }
+  return { isFine: found.sound, fields, text: checkText(file, found) + lockText(file, isLocked) }
+}
+
+/** A field that is there only where it says something. */
+function unlockedField(isLocked: boolean): { unlocked?: true } {
+  return isLocked ? {} : { unlocked: true }
 }
 
 async function salvage(file: string, out: string): Promise<Report> {
   const instance = await engine()
-  const saved: RawSalvaged = readFile(file, from =>
+  const { answer: saved, isLocked }: Read<RawSalvaged> = readFile(file, from =>
     newFile(out, to => guarded(instance, () => instance.raw.salvage(from, to))),
   )
   const complete = isComplete(saved)
-  const fields = { command: 'salvage', file, out, complete, ...saved }
-  return { isFine: complete, fields, text: salvageText({ file, out }, saved) }
+  const fields = { command: 'salvage', file, out, complete, ...saved, ...unlockedField(isLocked) }
+  return { isFine: complete, fields, text: salvageText({ file, out }, saved) + lockText(file, isLocked) }
 }
 
 /** Bytes of a file that are imported at once. */

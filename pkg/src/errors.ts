@@ -31,7 +31,7 @@
  * | `PIN_NOT_FOUND` | there is no such pin, or no more: see `pin` |
  * | `POISONED` | the engine broke down earlier and can't be used any more in this process |
  * | `REVISIONS_EXHAUSTED` | the store has used up its 2^53 - 1 revisions |
- * | `STORAGE` | the storage failed or is full: see `operation` and `reason` |
+ * | `STORAGE` | the storage failed or is full, or a store's file has more than one name: see `operation` and `reason` |
  * | `TIME_UNKNOWN` | the store does not know what was there at a time: see `time` |
  * | `TOO_MANY_OPERATIONS` | a transaction is too long: see `operations` and `limit` |
  * | `UNSUPPORTED` | this host lacks something that is needed |

@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { invalid, PalimpsestError, show } from './errors.js'
-import { type Lock, lock } from './node-lock.js'
+import { assertFree, type Lock, lock } from './node-lock.js'
 import type { OpenStorage } from './open.js'
 import type { NamedStorage, SyncStorage, URLLike } from './types.js'
 
@@ -83,15 +83,19 @@ function notAStore(file: string, reason: string): PalimpsestError {
   })
 }
 
+/** Whether an error says that nothing may be written here. */
+function isForbidden(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')
+}
+
 function failed(file: string, operation: string, error: unknown): PalimpsestError {
   if (error instanceof PalimpsestError) return error
-  const { code, message } = error as NodeJS.ErrnoException
+  const { message } = error as NodeJS.ErrnoException
   const needs =
     operation === 'read'
       ? 'reading a store needs to read its file'
       : 'a store needs to read and write its file'
-  const isForbidden = code === 'EACCES' || code === 'EPERM' || code === 'EROFS'
-  const hint = isForbidden ? `; ${needs}, and to write its lock beside it` : ''
+  const hint = isForbidden(error) ? `; ${needs}, and to write its lock beside it` : ''
   const reason = `${message}${hint}`
   return new PalimpsestError('STORAGE', `can't ${operation} ${file}: ${reason}`, {
     operation,
@@ -122,9 +126,22 @@ function create(file: string): void {
   })
 }
 
+/** Removes drafts of a file whose lock is held: those who made them had it before, and were killed. */
+function sweepDrafts(file: string): void {
+  const begin = `${path.basename(file)}.`
+  const isDraft = (name: string) => name.startsWith(begin) && /^[0-9]+\.new$/.test(name.slice(begin.length))
+  try {
+    for (const name of fs.readdirSync(path.dirname(file)).filter(isDraft))
+      fs.rmSync(path.join(path.dirname(file), name), { force: true })
+  } catch {
+    // A draft that is not removed takes space and does no other harm.
+  }
+}
+
 /** Makes a file that appears under its name when `write` has written and synced it. The store's lock must be held. */
 function draft<T>(file: string, write: (made: number) => T): T {
   const name = `${file}.${process.pid}.new`
+  sweepDrafts(file)
   try {
     const made = fs.openSync(name, 'w+')
     let answer: T
@@ -166,6 +183,14 @@ function isThere(file: string): boolean {
   if (stat === undefined) return false
   if (!stat.isFile())
     throw notAStore(file, stat.isDirectory() ? 'it is a folder' : 'it is not a regular file')
+  if (stat.nlink > 1) {
+    const reason = `it has ${stat.nlink} names (hard links), and its lock would be beside one of them only: remove the others, or make copies of them`
+    throw new PalimpsestError('STORAGE', `can't open ${file}: ${reason}`, {
+      operation: 'open',
+      reason,
+      path: file,
+    })
+  }
   if (stat.size === 0) throw notAStore(file, 'it is empty')
   return true
 }
@@ -226,13 +251,28 @@ export function openFile(name: string | URLLike): OpenStorage {
 
 /** Calls `use` while this process has the lock of a store. */
 function whileLocked<T>(file: string, use: () => T): T {
-  const held = lock(file)
+  return whileHeld(lock(file), use)
+}
+
+/** Calls `use`, then gives a lock back. */
+function whileHeld<T>(held: Lock, use: () => T): T {
   remember(held, () => {})
   try {
     return use()
   } finally {
     forget(held)
     held.release()
+  }
+}
+
+/** Locks a store. Nothing if its lock can't be written and nobody else has one. */
+function lockIfAllowed(file: string): Lock | undefined {
+  try {
+    return lock(file)
+  } catch (error) {
+    if (!isForbidden(error)) throw error
+    assertFree(file)
+    return undefined
   }
 }
 
@@ -244,26 +284,41 @@ function using<T>(storage: FileStorage, use: (storage: SyncStorage) => T): T {
   }
 }
 
-/** Calls `use` with a store's file, which is locked and which the flags say how to open. */
-function withFile<T>(name: string, flags: 'r' | 'r+', use: (storage: SyncStorage) => T): T {
+/** Calls `use` with the path of a store's file that is there. */
+function withFile<T>(name: string, use: (file: string) => T): T {
   let file = pathOf(name)
   try {
     file = canonical(file)
     if (!isThere(file)) throw Object.assign(new Error('there is no such file'), { code: 'ENOENT' })
-    return whileLocked(file, () => using(new FileStorage(fs.openSync(file, flags)), use))
+    return use(file)
   } catch (error) {
     throw failed(file, 'read', error)
   }
 }
 
-/** Calls `use` with a store's file, which is locked and can only be read. */
-export function readFile<T>(name: string, use: (storage: SyncStorage) => T): T {
-  return withFile(name, 'r', use)
+/** What came of reading a file. */
+export interface Read<T> {
+  readonly answer: T
+  /** Whether the file was locked meanwhile: it can't be where nothing may be written beside it. */
+  readonly isLocked: boolean
+}
+
+/**
+ * Calls `use` with a store's file, which can only be read and is locked. Where its lock can't be written, it is enough that nobody else has
+ * one.
+ */
+export function readFile<T>(name: string, use: (storage: SyncStorage) => T): Read<T> {
+  return withFile(name, file => {
+    const read = () => using(new FileStorage(fs.openSync(file, 'r')), use)
+    const held = lockIfAllowed(file)
+    if (held === undefined) return { answer: read(), isLocked: false }
+    return { answer: whileHeld(held, read), isLocked: true }
+  })
 }
 
 /** Calls `use` with a store's file, which is locked, for a store to be opened on it. */
 export function useFile<T>(name: string, use: (storage: SyncStorage) => T): T {
-  return withFile(name, 'r+', use)
+  return withFile(name, file => whileLocked(file, () => using(new FileStorage(fs.openSync(file, 'r+')), use)))
 }
 
 /** Calls `use` with a file that is no store, and can only be read. */

@@ -297,3 +297,10 @@ export function lock(path: string): Lock {
   }
   throw locked(path, lockPath, look(lockPath))
 }
+
+/** Throws if somebody has the store at `path` open, as far as its lock tells. */
+export function assertFree(path: string): void {
+  const lockPath = `${path}.lock`
+  const sighting = look(lockPath)
+  if (sighting !== undefined && !isStale(sighting)) throw locked(path, lockPath, sighting)
+}

@@ -113,6 +113,12 @@ export function salvageText({ file, out }: { file: string; out: string }, saved:
   return `${lines.join('\n')}\n`
 }
 
+/** What people are told of a file that was read without a lock. */
+export function lockText(file: string, isLocked: boolean): string {
+  if (isLocked) return ''
+  return `No lock could be written beside ${file}: this holds only if no program had it open meanwhile.\n`
+}
+
 /** What is told of a store that was exported or imported. */
 export interface Copied {
   readonly bytes?: number

@@ -1,6 +1,6 @@
 // The program `palimpsest`, as it is installed: what it finds in damaged stores, what it saves of them, and that it changes nothing.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
@@ -234,6 +234,40 @@ test('what can’t be done is refused with a reason, and nothing is changed', as
     assert.deepEqual(readFileSync(at('store.plm')), readFileSync(store), what)
   }
   await Promise.all(refusals.map(refused))
+})
+
+/** What runs a shell whose mounts nobody else sees. */
+const MOUNTING = ['unshare', '--map-root-user', '--mount', 'sh', '-c']
+const canMount = spawnSync(MOUNTING[0], [...MOUNTING.slice(1), 'mount -t tmpfs none /mnt']).status === 0
+
+/** Calls the program where a folder can't be written to. */
+async function calledReadOnly(folder, ...args) {
+  const script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+  const child = spawn(MOUNTING[0], [...MOUNTING.slice(1), script, folder, program, ...args])
+  const [out, err] = [child.stdout, child.stderr].map(stream => stream.setEncoding('utf8').toArray())
+  const [code] = await once(child, 'close')
+  return { code, out: (await out).join(''), err: (await err).join('') }
+}
+
+const skip = canMount ? false : 'nothing can be mounted here'
+test('a store that can only be read is checked and saved without a lock', { skip }, async t => {
+  const file = await stored(t)
+  const folder = join(file, '..')
+  const copy = join(freshFolder(t), 'copy.plm')
+  const check = (...more) => changingNothing(file, () => calledReadOnly(folder, 'check', file, ...more))
+  const text = await check()
+  assert.equal(text.code, 0, text.err)
+  assert.match(
+    text.out,
+    /is sound\n[\s\S]*\nNo lock could be written beside .*: this holds only if no program/,
+  )
+  assert.equal(JSON.parse((await check('--json')).out).unlocked, true)
+  const saved = await calledReadOnly(folder, 'salvage', file, copy, '--json')
+  assert.deepEqual([saved.code, JSON.parse(saved.out).unlocked], [0, true])
+  assert.equal((await calledReadOnly(folder, 'export', file, `${copy}.2`)).code, 2)
+  const db = await open({ storage: { file } })
+  assert.match((await check()).err, /is already open in process/)
+  await db.close()
 })
 
 test('a store that is open is refused with who has it', async t => {

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import {
   chmodSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -13,6 +14,7 @@ import {
   statSync,
   symlinkSync,
   truncateSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -212,6 +214,35 @@ async function checkLock(file, [what, holder, time, isStale, says = /./]) {
     assert.equal(readFileSync(lock, 'utf8'), text, what)
   }
 }
+
+test('what a process killed while it made a store has left is removed when that store is made', async t => {
+  const folder = freshFolder(t)
+  const others = ['other.plm.123.new', 'store.plm.1x.new', 'store.plm.new']
+  for (const name of ['store.plm.123.new', ...others]) writeFileSync(join(folder, name), 'a draft')
+  await (await open({ storage: { file: join(folder, 'store.plm') } })).close()
+  assert.deepEqual(readdirSync(folder).sort(), [...others, 'store.plm'].sort())
+})
+
+test('a store with two names is refused by each of them', async t => {
+  const file = await stored(t)
+  const other = `${file}.other`
+  const db = await open({ storage: { file } })
+  linkSync(file, other)
+  const codes = { [other]: 'STORAGE', [file]: 'LOCKED' }
+  for (const [name, code] of Object.entries(codes))
+    assert.equal((await refusal(() => open({ storage: { file: name } }))).code, code, name)
+  await db.put('still', 'works')
+  await db.close()
+  for (const name of [file, other]) {
+    const error = await refusal(() => open({ storage: { file: name } }))
+    assert.deepEqual([error.code, error.operation, error.path], ['STORAGE', 'open', name])
+    assert.match(error.reason, /^it has 2 names \(hard links\)/)
+  }
+  unlinkSync(other)
+  const again = await open({ storage: { file } })
+  assert.equal(await again.get('still'), 'works')
+  await again.close()
+})
 
 test('what a process killed while it took the lock has left is removed with a stale lock', async t => {
   const file = await stored(t)

@@ -90,7 +90,7 @@ impl Meta {
         if sector.get(..MAGIC.len()) != Some(MAGIC) {
             let is_blank = sector.iter().all(|byte| *byte == 0);
             let reason = if is_blank {
-                "it begins with zeros, as what is left of a salvage or an import that was cut short"
+                "it begins with zeros, as what is left of a salvage or an import that was cut short, or both of its meta pages are lost"
             } else {
                 "it does not begin with the format's first bytes"
             };

@@ -65,7 +65,8 @@ impl FileStorage {
     /// # Errors
     /// [`Error::Locked`] if another handle has the file open, in this program, another one, or one that uses the npm package;
     /// [`Error::NotAStore`] for a folder and for an empty file, [`Error::Storage`] if it can't be opened for reading and
-    /// writing, or its lock can't be written beside it.
+    /// writing, its lock can't be written beside it, or, except on Windows, it has more than one name (hard link): the lock would
+    /// be beside one of them only.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path.is_dir() {
@@ -73,6 +74,7 @@ impl FileStorage {
         }
         let path = canonical(path).map_err(|error| failed("open", path, &error))?;
         let storage = Self::open_locked(path)?;
+        storage.assert_one_name()?;
         if storage.len()? == 0 {
             return Err(Error::NotAStore { reason: format!("{} is empty", storage.path.display()) });
         }
@@ -101,6 +103,28 @@ impl FileStorage {
             None => create_and_open(&path)?,
         };
         Ok(Self { file, path })
+    }
+
+    /// Two names would have two lock files, and Node knows no other lock.
+    #[cfg(unix)]
+    fn assert_one_name(&self) -> Result<()> {
+        let metadata = self.file.metadata().map_err(|error| self.error("open", &error))?;
+        let names = std::os::unix::fs::MetadataExt::nlink(&metadata);
+        if names <= 1 {
+            return Ok(());
+        }
+        Err(Error::Storage {
+            operation: "open",
+            reason: format!(
+                "{}: it has {names} names (hard links), and its lock would be beside one of them only: remove the others, or make copies of them",
+                self.path.display()
+            ),
+        })
+    }
+
+    #[cfg(not(unix))]
+    fn assert_one_name(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Writes zeros from `start` to `end`.
@@ -179,19 +203,47 @@ fn create(path: &Path) -> Result<()> {
     let mut name = path.as_os_str().to_os_string();
     name.push(format!(".{}.new", std::process::id()));
     let draft = PathBuf::from(name);
+    sweep_drafts(path);
     let made = (|| {
         let file = File::create(&draft)?;
         file.set_len(MIN_PAGE_BYTES as u64)?;
         file.sync_all()?;
-        match std::fs::hard_link(&draft, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => std::fs::rename(&draft, path),
-            other => other,
-        }?;
+        publish(&draft, path)?;
         sync_folder(path)
     })();
     let _gone_or_renamed = std::fs::remove_file(&draft);
     made.map_err(|error| failed("create", path, &error))
+}
+
+/// Gives a draft its name. The lock file is held, so that nobody else does; a second name on the way could be left by a crash.
+#[cfg(unix)]
+fn publish(draft: &Path, path: &Path) -> io::Result<()> {
+    if path.try_exists()? { Ok(()) } else { std::fs::rename(draft, path) }
+}
+
+/// Gives a draft its name, if no file has it.
+#[cfg(not(unix))]
+fn publish(draft: &Path, path: &Path) -> io::Result<()> {
+    match std::fs::hard_link(draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => std::fs::rename(draft, path),
+        other => other,
+    }
+}
+
+/// Removes drafts of a file whose lock file is held: those who made them had it before, and were killed. One that can't be removed
+/// takes space and does no other harm.
+fn sweep_drafts(path: &Path) {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| cfg!(unix)) else { return };
+    let is_draft = |other: &str| {
+        let pid = other.strip_prefix(name).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".new"));
+        pid.is_some_and(|pid| !pid.is_empty() && pid.chars().all(|digit| digit.is_ascii_digit()))
+    };
+    for entry in std::fs::read_dir(folder(path)).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(is_draft) {
+            let _harmless = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Makes the file's name durable. Only Unix can open a folder to sync it.

@@ -201,3 +201,39 @@ fn a_folder_and_an_empty_file_are_no_stores() {
         assert!(matches!(FileStorage::open(nowhere), Err(Error::Storage { operation: "open", .. })));
     });
 }
+
+#[cfg(unix)]
+#[test]
+fn what_a_process_killed_while_it_made_a_store_has_left_is_removed_when_that_store_is_made() {
+    in_a_folder(|folder| {
+        let others = ["other.123.new", "store.1x.new", "store.new"];
+        for name in others.iter().chain(&["store.123.new"]) {
+            std::fs::write(folder.join(name), "a draft").unwrap();
+        }
+        drop(FileStorage::open(folder.join("store")).unwrap());
+        assert_eq!(listing(folder), ["other.123.new", "store", "store.1x.new", "store.new"]);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_with_two_names_is_refused_by_each_of_them() {
+    in_a_folder(|folder| {
+        let (path, other) = (folder.join("store"), folder.join("other"));
+        let storage = FileStorage::open(&path).unwrap();
+        std::fs::hard_link(&path, &other).unwrap();
+        for name in [&path, &other] {
+            assert!(matches!(FileStorage::open(name), Err(Error::Locked { .. })), "it is open");
+        }
+        drop(storage);
+        for name in [&path, &other] {
+            let Err(Error::Storage { operation: "open", reason }) = FileStorage::open(name) else {
+                panic!("it was opened");
+            };
+            assert!(reason.contains("it has 2 names (hard links)"), "{reason}");
+        }
+        assert_eq!(listing(folder), ["other", "store"]);
+        std::fs::remove_file(&other).unwrap();
+        FileStorage::open(&path).unwrap();
+    });
+}
