@@ -5,7 +5,7 @@
 //! 2. The conditions are evaluated, those of the transactions within it too, all on the state before it. What is left is the path
 //!    that is taken.
 //! 3. What the path needs is checked on that state: revisions, leases, keys whose value is to be kept, room for values.
-//! 4. The path runs, and can't fail any more but by the storage.
+//! 4. The path runs, and can't fail any more but by the storage; the store then refuses to write, so that nothing of it is ever durable.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -206,7 +206,9 @@ impl<S: Storage> Store<S> {
             Op::Put(_) | Op::Txn(_) => Ok(()),
         })?;
         let mut ready = self.ready_puts(path)?.into_iter();
-        let outcomes = self.run_steps(path, &mut ready, &mut writing)?;
+        // A page that was read a moment ago may still not be readable again. What is half done then must never be made durable.
+        let outcomes = self.run_steps(path, &mut ready, &mut writing);
+        let outcomes = self.noting_failure(outcomes)?;
         self.end_write(writing, durability)?;
         Ok(outcomes)
     }

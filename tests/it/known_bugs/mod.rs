@@ -65,6 +65,12 @@ fn nothing_is_acknowledged_after_a_failed_sync() {
     check_simulated(Sabotage::FailureForgotten);
 }
 
+/// A transaction whose second half could not read what it needed left its first half, which the next flush made durable.
+#[test]
+fn a_transaction_that_fails_to_read_leaves_nothing() {
+    check(Sabotage::FailureForgotten, scenarios::a_read_that_fails_within_a_transaction);
+}
+
 /// The same study: a store that is opened again reads from the system's memory what the medium never got, and believes it.
 #[test]
 fn what_a_failed_sync_has_lost_is_written_again_when_the_store_is_opened() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Durability, Entry, Error, Keys, Next, Options, Put, Store, Watched};
+use palimpsest_kv::{Budget, Delete, Durability, Entry, Error, Keys, Next, Op, Options, Put, Store, Watched};
 use palimpsest_kv_tests::faulty::{Fault, FaultyStorage, Lasting, Operation};
 use palimpsest_kv_tests::hostile::Image;
 use palimpsest_kv_tests::rng::Rng;
@@ -299,6 +299,36 @@ pub(super) fn a_read_that_fails_within_a_range() {
         medium.heal();
     }
     assert!(failures > 10, "{failures} ranges have failed");
+}
+
+/// Each read of a transaction fails once, also those that come when it has changed something already. What it told is then what is
+/// there after the power went.
+pub(super) fn a_read_that_fails_within_a_transaction() {
+    let image = closed_store().to_bytes();
+    let before = contents(&open(&FaultyStorage::from_bytes(&image))).unwrap();
+    let mut failures = 0;
+    for reads in 0..60 {
+        let medium = FaultyStorage::from_bytes(&image);
+        let mut store = open(&medium);
+        medium.arm(Fault::Failing(Operation::Read, reads, Lasting::Once));
+        let then = [Op::put("key01", "new"), Op::from(Delete::new(Keys::prefix("key2")).previous())];
+        let answer = store.txn().then(then).commit();
+        medium.heal();
+        // What is written later may not carry the half of a transaction with it.
+        let _refused = store.put("later", "value").and_then(|_| store.flush());
+        drop(store);
+        let seen = contents(&open(&medium.after_kill())).unwrap();
+        let keys = |pairs: &[(Vec<u8>, Vec<u8>)]| pairs.iter().filter(|(key, _)| key != b"later").count();
+        let is_new = seen.iter().any(|(key, value)| key == b"key01" && value == b"new");
+        match answer {
+            Ok(_) => assert!(is_new && keys(&seen) == before.len() - 10, "read {reads}: {seen:?}"),
+            Err(error) => {
+                failures += 1;
+                assert!(!is_new && keys(&seen) == before.len(), "read {reads} failed with {error}: {seen:?}");
+            }
+        }
+    }
+    assert!(failures > 5, "{failures} transactions have failed");
 }
 
 /// A watcher is asked only after many more changes than its list holds.
