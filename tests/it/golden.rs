@@ -50,6 +50,12 @@ fn compare<S: Storage>(store: &Store<S>, golden: &Golden) {
         let expected = time.map(|time| WallTime::from_millis(CALENDAR_START + time));
         assert_eq!(store.time_of(*revision), expected, "{name}: the time of revision {revision}");
     }
+    let pins = store.pins().into_iter().map(|pin| (pin.name, pin.revision.get(), pin.expires));
+    let expected = golden
+        .pins
+        .iter()
+        .map(|(name, revision, ends)| ((*name).to_owned(), *revision, ends.map(WallTime::from_millis)));
+    assert_eq!(pins.collect::<Vec<_>>(), expected.collect::<Vec<_>>(), "{name}");
     store.check().unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 

@@ -54,6 +54,8 @@ pub struct Golden {
     pub leases: &'static [(u64, u64, &'static [&'static str])],
     /// When revisions were there, in milliseconds from where the simulated calendar begins; `None` where that is not known.
     pub times: &'static [(u64, Option<u64>)],
+    /// Its pins: name, revision, and when it ends, in milliseconds of the calendar.
+    pub pins: &'static [(&'static str, u64, Option<u64>)],
 }
 
 const fn value(at: u64, key: &'static str, is: Option<(u8, usize, u64, u64, u64)>) -> Value {
@@ -125,6 +127,21 @@ fn timed(store: &mut Store<FaultyStorage>) -> palimpsest_kv::Result<()> {
     (5..=8).try_for_each(|number| put(store, number))
 }
 
+/// Pins that a checkpoint remembers and pins of the log; one that ends, one that is moved, one that is removed; and a compaction around them.
+fn pinned(store: &mut Store<FaultyStorage>) -> palimpsest_kv::Result<()> {
+    history(store)?;
+    store.pin("release", 2)?;
+    store.pin("removed", 4)?;
+    store.checkpoint()?;
+    store.put("more", text(b'm', 10))?;
+    store.pin("release", 3)?;
+    store.pin_until("trial", 5, WallTime::from_millis(CALENDAR_START + 86_400_000))?;
+    store.unpin("removed")?;
+    store.compact(7)?;
+    finish_compaction(store);
+    store.put("later", text(b'l', 10)).map(drop)
+}
+
 fn finish_compaction(store: &mut Store<FaultyStorage>) {
     run_until_idle(store, &SimClock::ticking(1), Budget::millis(2));
 }
@@ -154,6 +171,7 @@ pub const GOLDEN: &[Golden] = &[
         values: &[value(0, "key0", None)],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-log-of-one-page",
@@ -166,6 +184,7 @@ pub const GOLDEN: &[Golden] = &[
         values: &[value(0, "key", Some((b'v', 5, 2, 2, 1)))],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-log-after-a-checkpoint",
@@ -190,6 +209,7 @@ pub const GOLDEN: &[Golden] = &[
         ],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-512-bytes",
@@ -202,6 +222,7 @@ pub const GOLDEN: &[Golden] = &[
         values: HISTORY,
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-2048-bytes",
@@ -214,6 +235,7 @@ pub const GOLDEN: &[Golden] = &[
         values: HISTORY,
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-history-left-open",
@@ -226,6 +248,7 @@ pub const GOLDEN: &[Golden] = &[
         values: HISTORY,
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-large-keys-and-values",
@@ -241,6 +264,7 @@ pub const GOLDEN: &[Golden] = &[
         ],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-tombstones",
@@ -260,6 +284,7 @@ pub const GOLDEN: &[Golden] = &[
         ],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-compacted",
@@ -282,6 +307,7 @@ pub const GOLDEN: &[Golden] = &[
         ],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-compaction-scheduled",
@@ -297,6 +323,7 @@ pub const GOLDEN: &[Golden] = &[
         values: &[value(4, "key3", Some((b'c', 40, 2, 4, 3))), value(0, "key3", Some((b'd', 10, 6, 6, 1)))],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-compaction-half-done",
@@ -318,6 +345,7 @@ pub const GOLDEN: &[Golden] = &[
         ],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-branches-of-two-levels",
@@ -339,6 +367,7 @@ pub const GOLDEN: &[Golden] = &[
         ],
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-history-in-pages-of-4096-bytes",
@@ -351,6 +380,7 @@ pub const GOLDEN: &[Golden] = &[
         values: HISTORY,
         leases: &[],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-leases",
@@ -368,6 +398,7 @@ pub const GOLDEN: &[Golden] = &[
         ],
         leases: &[(7, 60, &["session"]), (9, 3_600, &["later"]), (u64::MAX >> 1, 2, &[])],
         times: &[],
+        pins: &[],
     },
     Golden {
         name: "v1-times",
@@ -389,6 +420,27 @@ pub const GOLDEN: &[Golden] = &[
             (8, Some(22_000)),
             (9, None),
         ],
+        pins: &[],
+    },
+    Golden {
+        name: "v1-pins",
+        page_bytes: 512,
+        left: Left::Open,
+        steps: pinned,
+        revision: 9,
+        compacted: Some(7),
+        counts: (10, 20),
+        values: &[
+            value(3, "key0", Some((b'b', 40, 2, 3, 2))),
+            value(3, "key5", Some((b'b', 40, 2, 3, 2))),
+            value(5, "key3", None),
+            value(7, "key3", Some((b'd', 10, 6, 6, 1))),
+            value(0, "key5", None),
+            value(0, "later", Some((b'l', 10, 9, 9, 1))),
+        ],
+        leases: &[],
+        times: &[],
+        pins: &[("release", 3, None), ("trial", 5, Some(CALENDAR_START + 86_400_000))],
     },
 ];
 
