@@ -3,26 +3,23 @@
  * vectors anew. Its arguments are the program's: `npm run conformance -- --help`.
  */
 import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import { Terminal } from '../../www/tour/terminal.mjs'
 import { etcdProgram } from './etcd.mjs'
-import { environment, Failed, ROOT, runAll, TARGET } from './exec.mjs'
+import { builtProgram, environment, Failed, NATIVE, ROOT, runAll } from './exec.mjs'
 import { Missing, setUp } from './setup.mjs'
-
-const CRATE = 'palimpsest-kv-conformance'
 
 const terminal = new Terminal(process.stdout)
 
 async function main() {
   await setUp(terminal, ['rust', 'linker', 'etcd'])
-  const command = ['cargo', 'build', '-p', CRATE, '--bin', 'conformance']
+  const command = ['cargo', 'build', ...NATIVE, '--bin', 'conformance']
   await runAll(terminal, {
     title: 'building the comparison',
     log: 'conformance-build',
     commands: [{ command }],
   })
   const args = ['--etcd', etcdProgram(), ...process.argv.slice(2)]
-  const child = spawn(join(TARGET, 'debug', 'conformance'), args, {
+  const child = spawn(builtProgram('debug', 'conformance'), args, {
     cwd: ROOT,
     env: environment(),
     stdio: 'inherit',

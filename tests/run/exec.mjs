@@ -11,6 +11,17 @@ export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 /** Where everything that is built goes. */
 export const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target')
 
+/**
+ * What cargo is told to build natively; the bindings have tests of their own, in WebAssembly. It is the same for every step, because cargo
+ * chooses the features of a package by all that it is told to build: for any other choice it would compile the engine once more.
+ */
+export const NATIVE = ['--workspace', '--exclude', 'palimpsest-kv-wasm']
+
+/** Where cargo has put a program. */
+export function builtProgram(...path) {
+  return join(TARGET, ...path) + (process.platform === 'win32' ? '.exe' : '')
+}
+
 const STILL_RUNNING_MS = 20_000
 
 /** A command that ran and did not end well, with all it printed. */

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Terminal } from '../../www/tour/terminal.mjs'
-import { environment, Failed, ROOT, run, runAll, TARGET } from './exec.mjs'
+import { builtProgram, environment, Failed, NATIVE, ROOT, run, runAll, TARGET } from './exec.mjs'
 import { Missing, setUp, wasmBindgenFolder } from './setup.mjs'
 
 const CRATE = 'palimpsest-kv-simulator'
@@ -35,9 +35,9 @@ const folder = own.quick ? 'debug' : profile
 
 async function buildNative() {
   await setUp(terminal, ['rust', 'linker'])
-  const command = ['cargo', 'build', '--profile', profile, '-p', CRATE, '--bin', 'simulate']
+  const command = ['cargo', 'build', '--profile', profile, ...NATIVE, '--bin', 'simulate']
   await runAll(terminal, { title: 'building the simulator', log: 'simulator', commands: [{ command }] })
-  return join(TARGET, folder, process.platform === 'win32' ? 'simulate.exe' : 'simulate')
+  return builtProgram(folder, 'simulate')
 }
 
 /** The simulation as WebAssembly: functions from a seed to what was done, by whether every change is looked at. */

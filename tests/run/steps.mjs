@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { CHROMEDRIVER, CHROMIUM } from './chromium.mjs'
-import { ROOT, TARGET } from './exec.mjs'
+import { builtProgram, NATIVE, ROOT, TARGET } from './exec.mjs'
 import { wasmBindgenFolder } from './setup.mjs'
 
 const WASM = 'wasm32-unknown-unknown'
@@ -82,8 +82,7 @@ export const STEPS = [
     lane: 'engine',
     about: 'unit, model, bad-input and tidiness tests',
     needs: ['rust', 'linker'],
-    // The bindings have tests of their own, in WebAssembly.
-    commands: [cargo('test', '--workspace', '--exclude', BINDINGS[1], '--lib', '--bins', '--tests')],
+    commands: [cargo('test', ...NATIVE, '--lib', '--bins', '--tests')],
     counts: true,
   },
   {
@@ -92,8 +91,9 @@ export const STEPS = [
     about: 'whole stores on faulty media, natively and as WebAssembly',
     needs: ['rust', 'linker', WASM, 'wasm-bindgen'],
     commands: [
-      cargo('run', '--quiet', '-p', 'palimpsest-kv-simulator', '--', ...SIMULATED),
-      cargo('run', '--quiet', '-p', 'palimpsest-kv-simulator', '--', ...SIMULATED_AT_EVERY_CHANGE),
+      cargo('build', ...NATIVE, '--bin', 'simulate'),
+      { command: [builtProgram('debug', 'simulate'), ...SIMULATED] },
+      { command: [builtProgram('debug', 'simulate'), ...SIMULATED_AT_EVERY_CHANGE] },
       node('tests/run/simulate.mjs', '--compare', '40', '--quick'),
     ],
     shows: /^passed: (.+operations, .+ crashes)/m,
@@ -103,7 +103,7 @@ export const STEPS = [
     lane: 'engine',
     about: 'examples in the documentation run',
     needs: ['rust', 'linker'],
-    commands: [cargo('test', '--workspace', '--doc')],
+    commands: [cargo('test', ...NATIVE, '--doc')],
     counts: true,
   },
   {
@@ -111,7 +111,10 @@ export const STEPS = [
     lane: 'engine',
     about: 'the example programs run',
     needs: ['rust', 'linker'],
-    commands: exampleNames().map(name => cargo('run', '--quiet', ...CORE, '--example', name)),
+    commands: [
+      cargo('build', ...NATIVE, '--examples'),
+      ...exampleNames().map(name => ({ command: [builtProgram('debug', 'examples', name)] })),
+    ],
   },
   {
     name: 'nostd',
