@@ -20,10 +20,16 @@ import {
 const CRATE = 'palimpsest-kv-wasm'
 const NAME = 'palimpsest'
 
-/** Folders of this machine that would otherwise stand in the messages of panics. */
+/**
+ * Leaves out folders of this machine that would otherwise stand in the messages of panics. Not for what is only tested: with other flags
+ * cargo compiles all packages once more.
+ */
 function remapped() {
   const cargoHome = process.env.CARGO_HOME ?? join(homedir(), '.cargo')
-  return [`--remap-path-prefix=${join(cargoHome, 'registry', 'src')}=crates`, `--remap-path-prefix=${root}=.`]
+  const crates = join(cargoHome, 'registry', 'src')
+  const flags = [`--remap-path-prefix=${crates}=crates`, `--remap-path-prefix=${root}=.`]
+  const inherited = process.env.CARGO_ENCODED_RUSTFLAGS?.split('\x1f') ?? []
+  return { CARGO_ENCODED_RUSTFLAGS: [...inherited, ...flags].join('\x1f') }
 }
 
 /**
@@ -40,9 +46,7 @@ const PROFILES = {
 async function compile(features, profile) {
   const args = ['build', ...PROFILES[profile].args, '--package', CRATE, '--target', WASM_TARGET]
   if (features.length > 0) args.push('--features', features.join(','))
-  const inherited = process.env.CARGO_ENCODED_RUSTFLAGS?.split('\x1f') ?? []
-  const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: [...inherited, ...remapped()].join('\x1f') }
-  await run('cargo', args, { env })
+  await run('cargo', args, { env: { ...process.env, ...(profile === 'dev' ? {} : remapped()) } })
   return join(cargoTarget(), WASM_TARGET, PROFILES[profile].folder, `${CRATE.replaceAll('-', '_')}.wasm`)
 }
 
