@@ -92,6 +92,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
       background: this.background,
       // Where it is strict, they tell only of what is durable.
       settled: () => (parts.durability === 'strict' ? this.#settling.settled() : undefined),
+      sayable: revision =>
+        parts.durability === 'strict' ? Math.min(revision, this.durableRevision) : revision,
     })
     // Opening may have found work, such as a compaction to resume.
     this.background.wake()
