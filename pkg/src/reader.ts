@@ -148,7 +148,8 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
     options?: t.HistoryOptions<W, L>,
   ): t.Range<t.Version<W, L>> {
     checkOptions(options, historyRules)
-    const packed = encodeKey(checkKey(key))
+    // As it is now: it is read when the first item is asked for.
+    const packed = encodeKey(checkKey(key)).slice()
     const codecs = codecsOf<W, L>(options, this.codecs)
     const { reverse, from } = options ?? {}
     const open = (limit: number | undefined) =>

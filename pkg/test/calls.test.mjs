@@ -130,6 +130,15 @@ const UNARY = {
   revisionAt: (db, argument) => db.revisionAt(argument),
   timeOf: (db, argument) => db.timeOf(argument),
   unpin: (db, argument) => db.unpin(argument),
+  grantLease: (db, argument) =>
+    db.grantLease(argument).then(({ id, ttl }) => db.revokeLease(id).then(() => ttl)),
+  pin: (db, argument) => db.pin(argument),
+  'pin a revision': (db, argument) => db.pin('q', argument),
+  'pin until': (db, argument) => db.pin('q', 2, { expires: argument === 1e6 ? 4e12 : argument }),
+  'snapshot of a time': (db, argument) =>
+    having(db.snapshot({ at: argument, revision: 1 }), snapshot => snapshot.revision),
+  'read a snapshot at': (db, argument) =>
+    having(db.snapshot({ revision: 2 }), snapshot => snapshot.get('a', { revision: argument })),
   setAutoCompaction: (db, argument) => db.setAutoCompaction(argument),
   setRetention: (db, argument) => db.setRetention(argument),
   setThinning: (db, argument) => db.setThinning(argument),
@@ -186,6 +195,31 @@ const SINGLE = {
     const answers = [await db.put('b', Uint8Array.of(255), { values: 'bytes' })]
     for (let count = 0; count < 4; count += 1) answers.push(await outcome(() => items.next(), db))
     return [...answers, await db.delete('b')]
+  },
+  'a key and a prefix that change after the call': async db => {
+    const { revision: from } = await db.put('a', text('1'), { values: 'bytes' })
+    const [key, prefix] = [text('a'), text('a')]
+    const options = { prefix, limit: 5 }
+    const ranges = [db.history(key), db.range(options), db.keys(options), db.diff(1, 2, options)]
+    const watch = db.watch(key, { from, values: 'bytes' })
+    const answers = [db.get(key), db.getEntry(key), db.count({ prefix })]
+    key[0] = 120
+    prefix[0] = 120
+    options.limit = 0
+    const { events } = (await watch.next()).value
+    await watch.return()
+    return [events[0], ...(await Promise.all([...answers, ...ranges.map(range => range.collect())]))]
+  },
+  'a watch of the past': async db => {
+    const watch = db.watch({ all: true }, { from: 2, previous: true, values: 'bytes', keys: 'bytes' })
+    const { events } = (await watch.next()).value
+    return [events.slice(0, 2), await watch.return(), await watch.next()]
+  },
+  'a watch of what is compacted, and a read of it': async db => {
+    await (await db.compact(3)).done
+    const watch = db.watch('a', { from: 1 })
+    const calls = [() => watch.next(), () => watch.next(), () => db.get('a', { revision: 1 })]
+    return Promise.all(calls.map(call => outcome(call, db)))
   },
   'a check, a hash, pages': async db => [
     Object.keys(await db.check()),

@@ -35,7 +35,8 @@ export abstract class Remote {
     const { args: crossing, signal } = crossingOf(method, args)
     return new RemoteRange({
       channel: this.channel,
-      call: { on: this.on, method, args: crossing },
+      // As they are now: they cross when the first item is asked for.
+      call: { on: this.on, method, args: structuredClone(crossing) },
       assertOpen: () => this.assertOpen(),
       signal,
     })
