@@ -50,7 +50,7 @@ function revisions(from: unknown, to: unknown, options: unknown): void {
   selection(options)
 }
 
-/** Of methods that are not here everything can cross, and the engine's side says what is wrong. */
+/** What is wrong with the arguments of other methods the engine's side says, unless they can't even cross. */
 const EXPECTED: Readonly<Record<string, Expected>> = {
   get: { optionsAt: 1, rules: r.getRules, check: checkKey },
   getEntry: { optionsAt: 1, rules: r.entryRules, check: checkKey },
