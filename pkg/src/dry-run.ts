@@ -1,18 +1,12 @@
 import type { Background } from './background.js'
+import { dryRunRules } from './call-rules.js'
 import { decodeKey, encodeKey } from './codec.js'
 import type { RawDryRunReport } from './engine.js'
-import { type Codecs, checkOptions, rules } from './options.js'
+import { type Codecs, checkOptions } from './options.js'
 import type { DryRun, DryRunOptions, KeyCodec } from './types.js'
 
 /** How long a slice of the work takes, in milliseconds. */
 const SLICE = 2
-
-const dryRunRules = {
-  delimiter: rules.delimiter,
-  depth: rules.size,
-  signal: rules.signal,
-  keys: rules.keys,
-}
 
 /** What a dry run needs of its store. */
 export interface DryRunSource {

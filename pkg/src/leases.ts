@@ -1,11 +1,8 @@
+import { grantRules, leaseKeysRules, writeRules } from './call-rules.js'
 import { decodeKey } from './codec.js'
 import type { RawEngine } from './engine.js'
-import { checkDuration, checkLease, checkOptions, rules } from './options.js'
+import { checkDuration, checkLease, checkOptions } from './options.js'
 import type * as t from './types.js'
-
-const writeRules = { durability: rules.durability }
-const grantRules = { ...writeRules, id: rules.number }
-const keysRules = { keys: rules.keys }
 
 /** What leases need of their store. */
 export interface LeaseSource {
@@ -65,7 +62,7 @@ export class Leases {
     id: number,
     options: t.LeaseKeysOptions<L> | undefined,
   ): Promise<t.KeyTypes[L][]> {
-    checkOptions(options, keysRules)
+    checkOptions(options, leaseKeysRules)
     const checked = checkLease(id)
     const codec = options?.keys ?? (this.#source.keys as L)
     const keys = this.#source.reading(() => this.#source.engine.leaseKeys(checked))

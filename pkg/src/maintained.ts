@@ -1,4 +1,5 @@
 import { Background } from './background.js'
+import { quotaRules } from './call-rules.js'
 import { EngineExport } from './copies.js'
 import { dryRun } from './dry-run.js'
 import type { Instance, RawEngine } from './engine.js'
@@ -18,7 +19,6 @@ import { pageMap } from './pages.js'
 import { EngineReader } from './reader.js'
 import type * as t from './types.js'
 
-const quotaRules = { quotaBytes: rules.number }
 const exportRules = { signal: rules.signal }
 
 /** What is needed to look after a store. */

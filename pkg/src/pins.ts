@@ -1,9 +1,7 @@
+import { pinRules, writeRules } from './call-rules.js'
 import type { RawEngine } from './engine.js'
-import { checkOptions, checkPinName, checkRevision, millisOf, rules } from './options.js'
+import { checkOptions, checkPinName, checkRevision, millisOf } from './options.js'
 import type * as t from './types.js'
-
-const writeRules = { durability: rules.durability }
-const pinRules = { ...writeRules, expires: rules.moment }
 
 /** What pins need of their store. */
 export interface PinSource {

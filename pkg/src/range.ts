@@ -91,6 +91,8 @@ const DONE = { done: true, value: undefined } as const
 class AsyncItems<T> implements AsyncIterableIterator<T> {
   readonly #plan: RangePlan<T>
   readonly #batches: Batches<T>
+  /** A turn of the event loop that a call waits for: those after it do, too, so that all are answered in their order. */
+  #breath: Promise<void> | undefined
 
   constructor(plan: RangePlan<T>) {
     this.#plan = plan
@@ -98,8 +100,9 @@ class AsyncItems<T> implements AsyncIterableIterator<T> {
   }
 
   async next(): Promise<IteratorResult<T>> {
-    const breath = this.#plan.background.breath()
-    if (breath !== undefined) await breath
+    this.#breath ??= this.#plan.background.breath()
+    if (this.#breath !== undefined) await this.#breath
+    this.#breath = undefined
     if (this.#plan.signal?.aborted) {
       this.#batches.end()
       throw this.#plan.signal.reason

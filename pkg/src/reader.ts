@@ -1,19 +1,20 @@
 import type { Background } from './background.js'
-import { countRules, keysRules, rangeRules } from './call-rules.js'
+import {
+  countRules,
+  diffRules,
+  entryRules,
+  getRules,
+  historyRules,
+  keysRules,
+  rangeRules,
+} from './call-rules.js'
 import { checkKey, encodeKey } from './codec.js'
 import type { Instance, RawBatches, RawCursor, RawRangeOptions, RawReader } from './engine.js'
 import { Block } from './entries.js'
-import { PACKED_ALL, packSelection, selectionRules } from './keys.js'
-import { type Codecs, checkMoment, checkOptions, checkRevision, codecsOf, rules } from './options.js'
+import { PACKED_ALL, packSelection } from './keys.js'
+import { type Codecs, checkMoment, checkOptions, checkRevision, codecsOf } from './options.js'
 import { LazyRange, type RangePlan, SyncItems } from './range.js'
 import type * as t from './types.js'
-
-const momentRules = { revision: rules.revision, at: rules.time }
-const getRules = { ...momentRules, values: rules.values }
-const entryRules = { ...getRules, keys: rules.keys }
-const pastRules = { limit: rules.size, signal: rules.signal, values: rules.values, keys: rules.keys }
-const historyRules = { ...pastRules, reverse: rules.flag, from: rules.revision }
-const diffRules = { ...pastRules, ...selectionRules, keysOnly: rules.flag }
 
 /** Which entries a range reads, and how, as the bindings read it. */
 export function rawRead(options: t.GetModifiers): RawRangeOptions {
@@ -147,7 +148,8 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
     options?: t.HistoryOptions<W, L>,
   ): t.Range<t.Version<W, L>> {
     checkOptions(options, historyRules)
-    const packed = encodeKey(checkKey(key))
+    // As it is now: it is read when the first item is asked for.
+    const packed = encodeKey(checkKey(key)).slice()
     const codecs = codecsOf<W, L>(options, this.codecs)
     const { reverse, from } = options ?? {}
     const open = (limit: number | undefined) =>

@@ -1,5 +1,5 @@
 import type { Background } from './background.js'
-import { snapshotRules, watchRules } from './call-rules.js'
+import { deleteRules, putRules, snapshotRules, watchRules } from './call-rules.js'
 import { checkKey, decodeValue, encodeKey, encodeValue, valueBytes } from './codec.js'
 import { Commits } from './commits.js'
 import { EngineJob } from './compaction.js'
@@ -19,8 +19,8 @@ import type { Host } from './host.js'
 import { packKeys } from './keys.js'
 import { Leases } from './leases.js'
 import { MaintainedStore } from './maintained.js'
-import { checkPut, compare, putModifierRules } from './ops.js'
-import { type Codecs, checkMoment, checkOptions, checkRevision, codecsOf, rules } from './options.js'
+import { checkPut, compare } from './ops.js'
+import { type Codecs, checkMoment, checkOptions, checkRevision, codecsOf } from './options.js'
 import { type PinSource, Pins } from './pins.js'
 import { Settling } from './settling.js'
 import { snapshotOf } from './snapshot.js'
@@ -28,10 +28,6 @@ import { EngineTxn } from './txn.js'
 import type * as t from './types.js'
 import { EngineWatch } from './watch.js'
 import { Watches } from './watches.js'
-
-const writeRules = { durability: rules.durability }
-const putRules = { ...writeRules, ...putModifierRules, values: rules.values, keys: rules.keys }
-const deleteRules = { ...writeRules, previous: rules.flag, values: rules.values, keys: rules.keys }
 
 /** What a store is made of. */
 export interface StoreParts<V extends t.ValueCodec, K extends t.KeyCodec> {
@@ -96,6 +92,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
       background: this.background,
       // Where it is strict, they tell only of what is durable.
       settled: () => (parts.durability === 'strict' ? this.#settling.settled() : undefined),
+      sayable: revision =>
+        parts.durability === 'strict' ? Math.min(revision, this.durableRevision) : revision,
     })
     // Opening may have found work, such as a compaction to resume.
     this.background.wake()

@@ -1,14 +1,13 @@
+import { writeRules } from './call-rules.js'
 import { checkKey, encodeKey, encodeValue, valueBytes } from './codec.js'
 import { freeing, type RawAnswer, type RawResult, type RawSummary, type RawTransaction } from './engine.js'
 import { Block } from './entries.js'
 import { afterWrite, invalid, show } from './errors.js'
 import { packKeys } from './keys.js'
 import { checkCompare, checkOp, nested, type Parts, RELATIONS, type Step } from './ops.js'
-import { type Codecs, checkOptions, checkRevision, rules } from './options.js'
+import { type Codecs, checkOptions, checkRevision } from './options.js'
 import { rawRead } from './reader.js'
 import type * as t from './types.js'
-
-const commitRules = { durability: rules.durability }
 
 /** What a transaction needs of its store. */
 export interface TxnTarget {
@@ -51,7 +50,7 @@ export class EngineTxn<V extends t.ValueCodec, K extends t.KeyCodec> implements 
   }
 
   async commit(options?: t.WriteOptions): Promise<t.TxnResult<V, K>> {
-    checkOptions(options, commitRules)
+    checkOptions(options, writeRules)
     const parts = this.parts()
     const answer = this.#target.commit(raw => this.#write(raw, parts))
     const result = freeing(answer, raw => {

@@ -30,7 +30,8 @@ const DONE = { done: true, value: undefined } as const
  * A watch in a store whose engine runs in this thread.
  *
  * Invariant: `#id` is there exactly while the engine has a watcher for it. Without it, nobody is asking, and `#failure` is what the next
- * call rejects with, once.
+ * call rejects with, once. The first of those who ask are to get what is `#settling`, each when it is durable; `#told` counts what was
+ * handed out.
  */
 export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyCodec = t.KeyCodec>
   implements Omit<t.Watch<V, K>, typeof Symbol.asyncDispose>
@@ -43,6 +44,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
   #id: number | undefined
   #told: number
   #asking: Asking<V, K>[] = []
+  #settling: t.WatchBatch<V, K>[] = []
   #failure: { readonly error: unknown } | undefined
 
   constructor(watches: Watches, { keys, options, codecs, revision }: WatchPlan<V, K>) {
@@ -76,7 +78,8 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
   }
 
   get revision(): number {
-    const told = this.#id === undefined ? undefined : this.#watches.progress(this.#id)
+    const isKnown = this.#id !== undefined && this.#settling.length === 0
+    const told = isKnown ? this.#watches.progress(this.#id as number) : undefined
     if (told !== undefined && told > this.#told) this.#told = told
     return this.#told
   }
@@ -88,7 +91,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     if (this.#id === undefined) return Promise.resolve(DONE)
     return new Promise((resolve, reject) => {
       this.#asking.push({ resolve, reject })
-      if (this.#asking.length === 1) this.#watches.ask(this as unknown as EngineWatch)
+      if (this.#isAlone) this.#watches.ask(this as unknown as EngineWatch)
     })
   }
 
@@ -124,20 +127,36 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     } catch (error) {
       this.fail(error)
     }
-    return this.#asking.length > 0 ? 'again' : undefined
+    return this.#asking.length > this.#settling.length ? 'again' : undefined
+  }
+
+  /** Whether there is one who asks and has no batch yet. */
+  get #isAlone(): boolean {
+    return this.#asking.length === this.#settling.length + 1
   }
 
   #answer({ revision, isFragment, events: bytes }: Extract<RawWatched, { state: 'batch' }>): void {
     const block = new Block(bytes)
     const events: t.WatchEvent<V, K>[] = []
     while (block.hasNext) events.push(block.event(this.#codecs))
-    if (revision > this.#told) this.#told = revision
     if (this.#hasFollowers) this.#watches.wake()
-    const answer: Answer<V, K> = { done: false, value: { events, revision, isFragment } }
+    const batch = { events, revision, isFragment }
     const settled = this.#watches.settled()
-    const asking = this.#asking.shift()
-    if (settled === undefined) asking?.resolve(answer)
-    else settled.then(() => asking?.resolve(answer), asking?.reject)
+    this.#settling.push(batch)
+    if (settled === undefined) this.#handOut(batch)
+    else
+      settled.then(
+        () => this.#handOut(batch),
+        error => this.#settling.includes(batch) && this.fail(error),
+      )
+  }
+
+  /** Hands out what is durable: a batch and those before it. There is none any more if the watch has ended meanwhile. */
+  #handOut(last: t.WatchBatch<V, K>): void {
+    for (const batch of this.#settling.splice(0, this.#settling.indexOf(last) + 1)) {
+      if (batch.revision > this.#told) this.#told = batch.revision
+      this.#asking.shift()?.resolve({ done: false, value: batch })
+    }
   }
 
   readonly #abort = (): void => this.fail(this.#signal?.reason)
@@ -147,6 +166,7 @@ export class EngineWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
     const [id, asking] = [this.#id, this.#asking]
     this.#id = undefined
     this.#asking = []
+    this.#settling = []
     this.#signal?.removeEventListener('abort', this.#abort)
     if (id !== undefined) this.#watches.end(this as unknown as EngineWatch, id)
     return asking

@@ -11,6 +11,8 @@ export interface WatchesParts {
   readonly background: Background
   /** Fulfilled when all that the engine tells of may be told; `undefined` if it may at once. */
   readonly settled: () => Promise<void> | undefined
+  /** As much of a revision up to which the engine has told everything as may be said. */
+  readonly sayable: (revision: number) => number
 }
 
 /**
@@ -28,17 +30,19 @@ export class Watches {
   readonly #background: Background
   /** Fulfilled when all that the engine tells of may be told; `undefined` if it may at once. */
   readonly settled: () => Promise<void> | undefined
+  readonly #sayable: (revision: number) => number
   readonly #all: Set<EngineWatch> = new Set()
   readonly #waiting: Map<number, EngineWatch> = new Map()
   readonly #due: Set<EngineWatch> = new Set()
   #isPlanned = false
   #isClosed = false
 
-  constructor(instance: Instance, engine: RawEngine, { background, settled }: WatchesParts) {
+  constructor(instance: Instance, engine: RawEngine, { background, settled, sayable }: WatchesParts) {
     this.#instance = instance
     this.#engine = engine
     this.#background = background
     this.settled = settled
+    this.#sayable = sayable
     background.observe(error => this.#observe(error))
   }
 
@@ -59,7 +63,8 @@ export class Watches {
   /** The revision up to which everything was told; `undefined` if there is something left to tell, or nobody knows. */
   progress(id: number): number | undefined {
     if (this.#isClosed || !this.#instance.isSound) return undefined
-    return this.#calling(() => this.#engine.watchProgress(id))
+    const told = this.#calling(() => this.#engine.watchProgress(id))
+    return told === undefined ? undefined : this.#sayable(told)
   }
 
   /** A watch is asked for a batch: it is served in a turn to come. */

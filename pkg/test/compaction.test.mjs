@@ -65,6 +65,17 @@ test('jobs queue up and end in their order', async t => {
   assert.equal((await db.status()).finished, 901)
 })
 
+test('a job that others wait behind is done when it is, and tells what it has removed', async t => {
+  const db = await filled(t, { keys: 100, versions: 10, compactionBatchLimit: 20, compactionPause: 20 })
+  const [first, second] = [await db.compact(401), await db.compact(801)]
+  assert.deepEqual([first.status().finished, second.status().finished], [false, false])
+  const done = await first.done
+  assert.deepEqual(done, { ...done, revision: 401, removed: 300, total: 300, finished: true })
+  assert.ok((await db.status()).finished >= 401, 'and so it is')
+  assert.deepEqual(first.status(), done)
+  assert.equal((await second.done).removed, 400)
+})
+
 test('a signal ends the wait, not the work', async t => {
   const db = await filled(t, { keys: 300, versions: 3, compactionBatchLimit: 20, compactionPause: 150 })
   const job = await db.compact(db.revision)

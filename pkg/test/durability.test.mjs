@@ -238,6 +238,45 @@ test('where a sync only begins, answers, watches and the durable revision wait f
   }
 })
 
+test('how far a watch is counts what is durable and handed out, and no more', async t => {
+  const storage = new LateMedium()
+  const db = await open({ storage })
+  t.after(() => db.close())
+  const controller = new AbortController()
+  const [watch, ended] = [db.watch('a'), db.watch('a', { signal: controller.signal })]
+  const silent = db.watch('b')
+  const held = storage.hold()
+  const answer = db.put('a', '1')
+  const [told, given] = [watch.next(), ended.next()]
+  assert.equal(await isPending(told), true)
+  assert.deepEqual(
+    [watch.revision, ended.revision, silent.revision],
+    [1, 1, 1],
+    'nothing that a crash undoes',
+  )
+  const reason = new Error('enough')
+  controller.abort(reason)
+  await assert.rejects(given, reason, 'however long the storage takes')
+  held.resolve()
+  await answer
+  assert.equal((await told).value.events[0].value, '1')
+  assert.deepEqual([watch.revision, ended.revision, silent.revision], [2, 1, 2])
+})
+
+test("a watch whose batch can't be made durable ends with that, since it has not told of everything", async () => {
+  const storage = new LateMedium()
+  const db = await open({ storage })
+  const watch = db.watch('a')
+  const held = storage.hold()
+  const answer = refusal(() => db.put('a', '1'))
+  const told = refusal(() => watch.next())
+  for (let turns = 0; turns < 3; turns += 1) await turn()
+  held.reject(new PalimpsestError('STORAGE', 'the disk is full', { operation: 'write' }))
+  assert.deepEqual([(await answer).code, (await told).code], ['STORAGE', 'STORAGE'])
+  assert.deepEqual([watch.revision, await watch.next()], [1, { done: true, value: undefined }])
+  assert.equal((await refusal(() => db.close())).code, 'STORAGE')
+})
+
 test('where a sync fails later, all who wait for it are told, and so is who closes the store', async () => {
   const storage = new LateMedium()
   const db = await open({ storage })

@@ -1,4 +1,5 @@
 import type { RawModule } from '../engine.js'
+import { started } from './wasm.js'
 
 /** The glue that wasm-bindgen makes for browsers. */
 interface Glue extends RawModule {
@@ -19,14 +20,18 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
 
 let loaded: Promise<RawModule> | undefined
 
-/** Makes the engine of a compiled module; one for this thread, whatever module comes later. */
+/** Makes the engine of a compiled module; one for this thread, whatever module comes later. A failure is tried again. */
 export function engineOf(wasm: () => Promise<WebAssembly.Module>): Promise<RawModule> {
-  loaded ??= instantiated(wasm)
+  loaded ??= instantiated(wasm).catch(error => {
+    loaded = undefined
+    throw error
+  })
   return loaded
 }
 
 async function instantiated(wasm: () => Promise<WebAssembly.Module>): Promise<RawModule> {
   const glue = (await import('palimpsest-glue' as string)) as Glue
-  glue.initSync({ module: await wasm() })
+  const module = await wasm()
+  await started(async () => glue.initSync({ module }))
   return glue
 }

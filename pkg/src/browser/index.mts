@@ -7,11 +7,12 @@ import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
 import { once } from './engine.js'
 import { openFrom, type Sources } from './open.js'
 import { PARTS } from './parts.js'
-import { decompressed } from './wasm.js'
+import { decompressed, started } from './wasm.js'
 
 const wasm = once(async () => {
   const { default: base64 } = (await import('palimpsest-wasm' as string)) as { default: string }
-  return WebAssembly.compile(await decompressed(base64))
+  const bytes = await decompressed(base64)
+  return started(() => WebAssembly.compile(bytes))
 })
 
 const sources: Sources = { ...PARTS, wasm }

@@ -1,6 +1,7 @@
 import type { AbortSignalLike, Page, Range } from '../types.js'
 import type { Call, Channel } from './channel.js'
 import type { Batch } from './protocol.js'
+import { signalled } from './signalled.js'
 
 /** Items in one message at most. */
 const BATCH = 256
@@ -57,12 +58,12 @@ class RemoteItems<T> implements AsyncIterableIterator<T> {
     try {
       if (signal?.aborted) throw signal.reason
       assertOpen()
-      if (this.#at === this.#items.length) await this.#receive()
-      if (signal?.aborted) throw signal.reason
+      if (this.#at === this.#items.length) await signalled(signal, () => this.#receive())
     } catch (error) {
       this.#end()
       throw error
     }
+    if (this.#ended) return DONE
     const value = this.#items[this.#at]
     this.#at += 1
     if (value !== undefined) return { done: false, value }
@@ -73,6 +74,8 @@ class RemoteItems<T> implements AsyncIterableIterator<T> {
   /** Takes the next batch, which is empty at the end, and asks for the one after it. */
   async #receive(): Promise<void> {
     const { items, done } = await (this.#coming ?? this.#ask())
+    // It may have ended meanwhile: then nothing is asked for, nor kept there, any more.
+    if (this.#ended) return
     this.#items = items as readonly T[]
     this.#at = 0
     this.#coming = done ? Promise.resolve({ items: [], done }) : this.#ask()
@@ -111,10 +114,7 @@ export class RemoteRange<T> implements Range<T> {
 
   async collect(): Promise<Page<T>> {
     const { channel, call, assertOpen, signal } = this.#plan
-    if (signal?.aborted) throw signal.reason
     assertOpen()
-    const page = await channel.call<Page<T>>({ ...call, method: `collect ${call.method}` })
-    if (signal?.aborted) throw signal.reason
-    return page
+    return signalled(signal, () => channel.call<Page<T>>({ ...call, method: `collect ${call.method}` }))
   }
 }

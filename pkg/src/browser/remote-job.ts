@@ -2,6 +2,7 @@ import { checkOptions, rules } from '../options.js'
 import type { CompactionJob, CompactionProgress, WaitOptions } from '../types.js'
 import type { Channel } from './channel.js'
 import { STORE_ID } from './protocol.js'
+import { signalled } from './signalled.js'
 
 const waitRules = { signal: rules.signal }
 
@@ -48,31 +49,22 @@ export class RemoteJob implements CompactionJob {
     if (this.#last.finished) return this.#last
     const known = this.#channel.state.compaction
     if (known?.revision === this.revision && !isSame(known, this.#last)) this.#last = known
-    if (known !== undefined && known.revision > this.revision) this.#last = { ...this.#last, finished: true }
+    // Compactions run in their order: one that has begun comes after the end of those before it.
+    if (known !== undefined && known.revision > this.revision && hasBegun(known))
+      return { ...this.#last, finished: true }
     return this.#last
   }
 
-  /** Fulfilled when there is more to tell than what was seen, or by the signal. */
+  /** Fulfilled when there is more to tell than what was seen. */
   async #change(seen: CompactionProgress, signal: WaitOptions['signal']): Promise<void> {
-    const asked = this.#channel
-      .call<CompactionProgress>({ on: STORE_ID, method: 'progress', args: [seen] })
-      .then(progress => {
-        if (!this.#last.finished && !isSame(progress, this.#last)) this.#last = progress
-      })
-    if (signal === undefined) return asked
-    let abort = () => {}
-    const aborted = new Promise<void>(resolve => {
-      abort = resolve
-      signal.addEventListener('abort', abort)
-    })
-    try {
-      await Promise.race([asked, aborted])
-    } finally {
-      signal.removeEventListener('abort', abort)
-      // Nobody hears any more how it ends.
-      asked.catch(() => {})
-    }
+    const call = { on: STORE_ID, method: 'progress', args: [seen] }
+    const progress = await signalled(signal, () => this.#channel.call<CompactionProgress>(call))
+    if (!this.#last.finished && !isSame(progress, this.#last)) this.#last = progress
   }
+}
+
+function hasBegun({ total, finished }: CompactionProgress): boolean {
+  return total > 0 || finished
 }
 
 /** Whether two messages tell the same of a compaction. */

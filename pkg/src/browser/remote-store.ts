@@ -2,8 +2,9 @@ import { snapshotRules, watchRules } from '../call-rules.js'
 import { closed, PalimpsestError } from '../errors.js'
 import { packKeys } from '../keys.js'
 import { compare } from '../ops.js'
-import { type Codecs, checkOptions } from '../options.js'
+import { type Codecs, checkMoment, checkOptions } from '../options.js'
 import type * as t from '../types.js'
+import { checkArguments } from './arguments.js'
 import type { Channel } from './channel.js'
 import { SNAPSHOT, STORE } from './methods.js'
 import { STORE_ID } from './protocol.js'
@@ -15,9 +16,10 @@ import { RemoteWatch } from './remote-watch.js'
 /** A snapshot of a store whose engine runs in a worker. What `methods.ts` says of it is added to the class. */
 export class RemoteSnapshot extends Remote {
   readonly revision: number
+  readonly #assertStoreOpen: () => void
   #isClosed = false
 
-  constructor(channel: Channel, revision: number) {
+  constructor(channel: Channel, revision: number, assertStoreOpen: () => void) {
     const call = { on: STORE_ID, method: 'snapshot', args: [{ revision }] }
     super(
       channel,
@@ -25,6 +27,7 @@ export class RemoteSnapshot extends Remote {
       channel.make(call, () => (revision <= channel.base ? call : undefined)),
     )
     this.revision = revision
+    this.#assertStoreOpen = assertStoreOpen
   }
 
   close(): void {
@@ -34,7 +37,7 @@ export class RemoteSnapshot extends Remote {
   }
 
   assertOpen(): void {
-    this.channel.assertOpen()
+    this.#assertStoreOpen()
     if (this.#isClosed) throw closed('snapshot')
   }
 }
@@ -80,13 +83,16 @@ export class RemoteStore extends Remote {
   }
 
   async put(key: t.Key, value: unknown, options?: t.PutOptions): Promise<unknown> {
+    checkArguments('put', [key, value, options])
+    this.assertOpen()
     const codec = options?.values ?? this.#codecs.values
     const isKept = options?.keepValue === true
-    return this.callRemote('put', [key, isKept ? value : crossing(value, codec), options])
+    const args = [key, isKept ? value : crossing(value, codec), options]
+    return this.channel.call({ on: this.on, method: 'put', args })
   }
 
   txn(): RemoteTxn<t.ValueCodec, t.KeyCodec> {
-    return new RemoteTxn(this.channel, this.#codecs)
+    return new RemoteTxn(this.channel, this.#codecs, () => this.assertOpen())
   }
 
   compare(keys: t.Key | t.KeySelection): t.CompareKeys<unknown> {
@@ -103,6 +109,7 @@ export class RemoteStore extends Remote {
   /** At the newest revision that this thread knows of, so that its number can be told at once. */
   snapshot(options?: t.SnapshotOptions): RemoteSnapshot {
     checkOptions(options, snapshotRules)
+    checkMoment(options)
     const { revision: current, compacted } = this.#state
     if (options?.at !== undefined) {
       const words =
@@ -118,7 +125,7 @@ export class RemoteStore extends Remote {
       const message = `revision ${requested} was compacted: the oldest that can be read is ${compacted}`
       throw new PalimpsestError('COMPACTED', message, { requested, compacted })
     }
-    return new RemoteSnapshot(this.channel, requested)
+    return new RemoteSnapshot(this.channel, requested, () => this.assertOpen())
   }
 
   async compact(revision: number): Promise<RemoteJob> {

@@ -1,12 +1,11 @@
+import { writeRules } from '../call-rules.js'
 import { encodeValue } from '../codec.js'
 import type { Step } from '../ops.js'
-import { type Codecs, checkOptions, rules } from '../options.js'
+import { type Codecs, checkOptions } from '../options.js'
 import { EngineTxn, type TxnTarget } from '../txn.js'
 import type * as t from '../types.js'
 import type { Channel } from './channel.js'
 import { type PlainTxn, STORE_ID } from './protocol.js'
-
-const commitRules = { durability: rules.durability }
 
 /** No part of a transaction is run in this thread. */
 const NO_ENGINE = undefined as unknown as TxnTarget
@@ -27,15 +26,19 @@ export function crossing(value: unknown, codec: t.ValueCodec): unknown {
 export class RemoteTxn<V extends t.ValueCodec, K extends t.KeyCodec> extends EngineTxn<V, K> {
   readonly #channel: Channel
   readonly #values: V
+  /** Throws if the store can't be used any more. */
+  readonly #assertOpen: () => void
 
-  constructor(channel: Channel, codecs: Codecs<V, K>) {
+  constructor(channel: Channel, codecs: Codecs<V, K>, assertOpen: () => void) {
     super(codecs, NO_ENGINE)
     this.#channel = channel
     this.#values = codecs.values
+    this.#assertOpen = assertOpen
   }
 
   override async commit(options?: t.WriteOptions): Promise<t.TxnResult<V, K>> {
-    checkOptions(options, commitRules)
+    checkOptions(options, writeRules)
+    this.#assertOpen()
     return this.#channel.call({ on: STORE_ID, method: 'commit', args: [this.#plain(this.parts()), options] })
   }
 

@@ -52,13 +52,15 @@ export class RemoteWatch<V extends t.ValueCodec = t.ValueCodec, K extends t.KeyC
       return
     }
     const call = { on: STORE_ID, method: 'watch' }
-    this.#on = channel.make({ ...call, args: [keys, options] }, () => {
+    // As they are now: they may cross again.
+    const args = structuredClone([keys, options] as const)
+    this.#on = channel.make({ ...call, args }, () => {
       // What is undone by a crash happens anew; what was asked for is still to come.
       const start = Math.max(Math.min(this.#from, channel.base + 1), from)
       if (start !== this.#from) this.#partial = 0
       this.#skipped = this.#partial
       this.#from = start
-      return { ...call, args: [keys, { ...options, from: this.#from }] }
+      return { ...call, args: [args[0], { ...args[1], from: this.#from }] }
     })
     // Where it begins, the engine knows.
     if (from === 0) this.#look(told => (this.#from = Math.max(this.#from, told + 1)))

@@ -1,23 +1,9 @@
-import { keysRules, rangeRules } from '../call-rules.js'
-import { checkKey } from '../codec.js'
 import { PalimpsestError } from '../errors.js'
-import { packKeys, packSelection } from '../keys.js'
-import { checkOptions, type Rules } from '../options.js'
-import type { AbortSignalLike, Key, KeySelection } from '../types.js'
+import { checkArguments, crossingOf } from './arguments.js'
 import type { Channel } from './channel.js'
 import { RemoteRange } from './items.js'
 import type { Way } from './methods.js'
-
-/** The options of what is iterated, so that a mistake is told where it is made. Others are told by the first batch. */
-const ITEM_RULES: Readonly<Record<string, Rules>> = { range: rangeRules, keys: keysRules }
-
-/** What a call must begin with, where a wrong argument might not even cross. */
-const FIRST: Readonly<Record<string, (argument: unknown) => unknown>> = {
-  get: checkKey,
-  getEntry: checkKey,
-  put: checkKey,
-  delete: keys => packKeys(keys as Key),
-}
+import { signalled } from './signalled.js'
 
 /** An object of the package that is in a worker. */
 export abstract class Remote {
@@ -36,45 +22,25 @@ export abstract class Remote {
 
   /** Calls a method there. */
   async callRemote<T>(method: string, args: readonly unknown[]): Promise<T> {
+    checkArguments(method, args)
     this.assertOpen()
-    FIRST[method]?.(args[0])
-    return this.channel.call<T>({ on: this.on, method, args: unsignalled(args) })
+    const { args: crossing, signal } = crossingOf(method, args)
+    return signalled(signal, () => this.channel.call<T>({ on: this.on, method, args: crossing }))
   }
 
   /** What a method there iterates. */
   iterateRemote(method: string, args: readonly unknown[]): RemoteRange<unknown> {
-    const [options] = args
-    const rules = ITEM_RULES[method]
-    if (rules !== undefined) {
-      checkOptions(options, rules)
-      // What else is iterated checks its arguments there.
-      packSelection((options ?? {}) as KeySelection)
-    }
+    checkArguments(method, args)
     this.assertOpen()
+    const { args: crossing, signal } = crossingOf(method, args)
     return new RemoteRange({
       channel: this.channel,
-      call: { on: this.on, method, args: unsignalled(args) },
+      // As they are now: they cross when the first item is asked for.
+      call: { on: this.on, method, args: structuredClone(crossing) },
       assertOpen: () => this.assertOpen(),
-      signal: signalOf(args),
+      signal,
     })
   }
-}
-
-function isOptions(argument: unknown): argument is { signal?: AbortSignalLike } {
-  return typeof argument === 'object' && argument !== null && 'signal' in argument
-}
-
-function signalOf(args: readonly unknown[]): AbortSignalLike | undefined {
-  return args.find(isOptions)?.signal
-}
-
-/** Arguments without a signal, which can't cross. */
-function unsignalled(args: readonly unknown[]): unknown[] {
-  return args.map(argument => {
-    if (!isOptions(argument)) return argument
-    const { signal: _heardHere, ...options } = argument
-    return options
-  })
 }
 
 const BODIES: Readonly<

@@ -2,10 +2,10 @@ import type { Background } from '../background.js'
 import { PalimpsestError } from '../errors.js'
 import type { Step } from '../ops.js'
 import type * as t from '../types.js'
+import { Batches } from './batches.js'
 import { REPEATABLE, SNAPSHOT, STORE, type Way } from './methods.js'
 import {
   type Answer,
-  type Batch,
   type Message,
   type PlainTxn,
   type Request,
@@ -21,7 +21,7 @@ type Method = (...args: unknown[]) => unknown
 /** An object that the page has a number for; or why it could not be made, which every call of it is answered with. */
 type Held =
   | { readonly kind: 'store' | 'snapshot'; readonly object: object }
-  | { readonly kind: 'items'; readonly object: AsyncIterator<unknown> }
+  | { readonly kind: 'items'; readonly object: Batches }
   | { readonly kind: 'watch'; readonly object: t.Watch<t.ValueCodec, t.KeyCodec> }
   | { readonly kind: 'nothing'; readonly error: unknown }
 
@@ -29,8 +29,6 @@ const TABLES: Readonly<Record<'store' | 'snapshot', Readonly<Record<string, Way>
   store: STORE,
   snapshot: SNAPSHOT,
 }
-/** A message takes no further item once its values are so long. */
-const BATCH_SIZE = 256 * 1024
 /** What a page has code of its own for, and asks of the store in the end all the same. */
 const OWN: readonly string[] = ['put'] satisfies (keyof Store)[]
 
@@ -53,6 +51,8 @@ export class Server {
   readonly #store: Store
   readonly #plan: ServerPlan
   readonly #held: Map<number, Held> = new Map()
+  /** Compactions that the page has asked for, by revision, until it has been told that they are finished. */
+  readonly #jobs: Map<number, t.CompactionJob> = new Map()
   #answers: Answer[] = []
   #isPosting = false
   #told: State | undefined
@@ -159,16 +159,16 @@ export class Server {
       return { kind: 'watch', object: this.#store.watch(keys, options) }
     }
     const items = this.#call(on, method.replace('iterate ', ''), args) as AsyncIterable<unknown>
-    return { kind: 'items', object: items[Symbol.asyncIterator]() }
+    return { kind: 'items', object: new Batches(items[Symbol.asyncIterator]()) }
   }
 
   /** An answer to what is not simply a method of a store or a snapshot, or else to that. */
   async #asked({ on, method, args }: Request): Promise<unknown> {
     const held = this.#object(on)
-    if (held.kind === 'items') return batch(held.object, args[0] as number)
+    if (held.kind === 'items') return held.object.next(args[0] as number)
     if (held.kind === 'watch') return method === 'revision' ? held.object.revision : held.object.next()
     if (method === 'commit') return this.#commit(args[0] as PlainTxn, args[1] as t.WriteOptions)
-    if (method === 'compact') return (await this.#store.compact(args[0] as number)).status()
+    if (method === 'compact') return this.#compact(args[0] as number)
     if (on === STORE_ID && method === 'close') return this.#plan.close()
     if (on === STORE_ID && method === 'status')
       return { ...(await this.#store.status()), role: this.#plan.role }
@@ -198,7 +198,7 @@ export class Server {
     const held = this.#held.get(on)
     this.#held.delete(on)
     if (held?.kind === 'snapshot') (held.object as t.Snapshot & { close(): void }).close()
-    if (held?.kind === 'items') held.object.return?.().catch(() => {})
+    if (held?.kind === 'items') held.object.end()
     if (held?.kind === 'watch') held.object.return()
   }
 
@@ -214,15 +214,27 @@ export class Server {
     return txn.else(...failure.map(op))
   }
 
+  async #compact(revision: number): Promise<t.CompactionProgress> {
+    const job = await this.#store.compact(revision)
+    this.#jobs.set(job.revision, job)
+    return job.status()
+  }
+
   /** How far a compaction is, as soon as that is more than the page has seen. */
   async #progress(seen: t.CompactionProgress): Promise<t.CompactionProgress> {
-    const job = this.#store.compaction
-    if (job === undefined || job.revision !== seen.revision) return { ...seen, finished: true }
+    const job = this.#jobs.get(seen.revision) ?? this.#store.compaction
     let last = seen
-    for await (const progress of job.progress()) {
-      last = progress
-      if (!isSame(progress, seen)) break
+    if (job?.revision === seen.revision) {
+      for await (const progress of job.progress()) {
+        last = progress
+        if (!isSame(progress, seen)) break
+      }
+    } else {
+      // Another leader was asked for it, or nobody: what comes after it ends after it.
+      await job?.done
+      last = { ...seen, finished: true }
     }
+    if (last.finished) this.#jobs.delete(seen.revision)
     return last
   }
 }
@@ -231,23 +243,6 @@ function isCallable(kind: 'store' | 'snapshot', method: string): boolean {
   const table = TABLES[kind]
   if (!Object.hasOwn(table, method)) return false
   return table[method] !== 'own' || OWN.includes(method) || method === 'snapshot'
-}
-
-async function batch(items: AsyncIterator<unknown>, most: number): Promise<Batch> {
-  const taken: unknown[] = []
-  for (let size = 0; taken.length < most && size < BATCH_SIZE; ) {
-    const next = await items.next()
-    if (next.done === true) return { items: taken, done: true }
-    taken.push(next.value)
-    size += sizeOf(next.value)
-  }
-  return { items: taken, done: false }
-}
-
-/** How long the value of an entry is, as far as that is easily told. */
-function sizeOf(item: unknown): number {
-  const { value } = item as { value?: { length?: unknown } }
-  return typeof value?.length === 'number' ? value.length : 0
 }
 
 function isKnown(state: State, told: State | undefined): boolean {

@@ -8,20 +8,25 @@ import { PalimpsestError } from '../errors.js'
 import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
 import { openFrom, type Sources } from './open.js'
 import { PARTS } from './parts.js'
+import { started } from './wasm.js'
 
 /** Where the engine comes from: a compiled module, its bytes, or the answer to a request for them. */
 export type Wasm = WebAssembly.Module | ArrayBuffer | Uint8Array<ArrayBuffer> | Response
 
 let compiled: Promise<WebAssembly.Module> | undefined
+/** Whether `compiled` is rejected: who opens a store is told why, until another engine is handed over. */
+let isFailed = false
 
 async function compile(wasm: Wasm | Promise<Wasm>): Promise<WebAssembly.Module> {
   const given = await wasm
   if (given instanceof WebAssembly.Module) return given
-  return given instanceof Response ? WebAssembly.compileStreaming(given) : WebAssembly.compile(given)
+  return started(() =>
+    given instanceof Response ? WebAssembly.compileStreaming(given) : WebAssembly.compile(given),
+  )
 }
 
 /**
- * Hands the engine over. It must be called once, before the first store is opened.
+ * Hands the engine over. It must be called once, before the first store is opened; and again if that has failed, as `open` then tells.
  *
  * @example
  * ```ts
@@ -30,9 +35,12 @@ async function compile(wasm: Wasm | Promise<Wasm>): Promise<WebAssembly.Module> 
  * ```
  */
 export function init(wasm: Wasm | Promise<Wasm>): void {
-  compiled ??= compile(wasm)
-  // Whoever opens a store is told.
-  compiled.catch(() => {})
+  if (compiled !== undefined && !isFailed) return
+  isFailed = false
+  compiled = compile(wasm)
+  compiled.catch(() => {
+    isFailed = true
+  })
 }
 
 async function wasm(): Promise<WebAssembly.Module> {

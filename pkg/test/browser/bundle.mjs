@@ -44,7 +44,7 @@ export async function bundleSuite(installed, files) {
   writeFileSync(join(here, 'test-files.mjs'), `export const FILES = {\n${loaders.join('\n')}\n}\n`)
   const outdir = join(installed, 'served')
   await bundler.build({
-    entryPoints: ['suite', 'kill-page', 'tab-page', 'package', 'worker', 'owner'].map(name =>
+    entryPoints: ['suite', 'kill-page', 'tab-page', 'package', 'slim', 'worker', 'owner'].map(name =>
       join(here, `${name}.mjs`),
     ),
     outdir,

@@ -15,9 +15,10 @@ const TYPES = {
   '.wasm': 'application/wasm',
   '.html': 'text/html',
 }
-/** The policies of pages, by path: what a careful site allows at most, and a page that may store nothing. */
+/** The policies of pages, by path: what a careful site allows at most, one that forgets WebAssembly, and a page that may store nothing. */
 const POLICIES = {
   '/csp': "default-src 'self'; script-src 'self' blob: 'wasm-unsafe-eval'; worker-src 'self'",
+  '/no-wasm': "script-src 'self'; worker-src 'self' blob:",
   '/sandbox': 'sandbox allow-scripts',
 }
 const PAGE = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><title>tests</title>'

@@ -1,5 +1,6 @@
 // What stores are to pages: who has them, what becomes of them when pages go, what is said where they can't be had.
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { having, ORIGIN, opened, site } from './driven.mjs'
 
@@ -161,6 +162,74 @@ test('where a policy forbids workers of blobs, one of the page’s own is used',
   assert.match(refused.message, /worker-src blob:/)
   assert.equal((await opened(page, { makesWorker: true })).kind, 'opfs')
   assert.deepEqual(await having(page, db => db.put('a', '1')), { revision: 2 })
+})
+
+test('where a policy forbids WebAssembly, it is told what it must allow', async t => {
+  const { page } = await site(t, { path: '/no-wasm' })
+  for (const options of [{}, { storage: 'memory', name: undefined }]) {
+    const { code, message } = await opened(page, options)
+    assert.equal(code, 'UNSUPPORTED', message)
+    assert.match(message, /script-src 'wasm-unsafe-eval'/)
+  }
+})
+
+test('an engine that could not be loaded can be loaded later', async t => {
+  const { page } = await site(t)
+  const path = join(
+    process.env.PALIMPSEST_INSTALLED,
+    'node_modules/palimpsest-kv/dist/browser/palimpsest.wasm',
+  )
+  await page.route('**/engine.wasm', route => route.fulfill({ path, contentType: 'application/wasm' }))
+  const said = await page.evaluate(async () => {
+    const { init, open } = await import('/slim.js')
+    const said = []
+    const tried = () =>
+      open({ storage: 'memory' }).then(
+        db => said.push(db.storage.kind),
+        error => said.push(error.code, /palimpsest.wasm/.test(error.message)),
+      )
+    for (const from of ['/nothing.wasm', '/engine.wasm']) {
+      init(fetch(from))
+      await tried()
+      await tried()
+    }
+    return said
+  })
+  assert.deepEqual(said, ['UNSUPPORTED', true, 'UNSUPPORTED', true, 'memory', 'memory'])
+})
+
+test('a signal ends a wait, however long the worker is busy', async t => {
+  const { page } = await site(t)
+  await opened(page, {})
+  await having(page, db => db.put('a', '1'))
+  const [worker] = page.workers()
+  await worker.evaluate(() => {
+    setTimeout(() => {
+      const end = performance.now() + 3000
+      while (performance.now() < end);
+    }, 0)
+  })
+  const { outcomes, ms } = await having(page, async db => {
+    const calls = [
+      signal => db.range({ signal }).collect(),
+      signal => db.keys({ signal })[Symbol.asyncIterator]().next(),
+      signal => db.history('a', { signal }).collect(),
+      signal => db.diff(1, 2, { signal }).collect(),
+      signal => db.dryRun(2, { signal }),
+      signal => db.watch('a', { signal }).next(),
+    ]
+    const outcome = call =>
+      call(AbortSignal.timeout(200)).then(
+        () => 'answered',
+        ({ name }) => name,
+      )
+    const began = performance.now()
+    const outcomes = await Promise.all(calls.map(outcome))
+    return { outcomes, ms: performance.now() - began }
+  })
+  assert.deepEqual(outcomes, Array(6).fill('TimeoutError'))
+  assert.ok(ms < 2000, `${ms} ms`)
+  assert.equal(await having(page, db => db.get('a')), '1')
 })
 
 test('a database that another page deletes is not written to any more', async t => {

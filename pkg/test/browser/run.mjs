@@ -23,6 +23,7 @@ const FILES = [
   'options',
   'storage',
   'durability',
+  'calls',
 ].map(name => `${name}.test.mjs`)
 
 /** A test that takes longer is named, in milliseconds. */

@@ -1,0 +1,2 @@
+// The package without the engine, for pages that bring it.
+export * from 'palimpsest-kv/slim'
