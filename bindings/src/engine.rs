@@ -322,8 +322,23 @@ impl Engine {
     /// # Errors
     /// As [`Store::status`].
     pub fn status(&self) -> JsResult<JsValue> {
-        let store = self.read()?;
-        to_js(&StatusObject::new(store.status().map_err(translated)?, holders(&store)))
+        to_js(&StatusObject::from(self.read()?.status().map_err(translated)?))
+    }
+
+    /// Who keeps space from being given back: see [`Store::holders`].
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub fn holders(&self) -> JsResult<JsValue> {
+        to_js(&holders(&*self.read()?))
+    }
+
+    /// The oldest revision that can be read; nothing before the first compaction.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    pub fn compacted(&self) -> JsResult<Option<f64>> {
+        Ok(self.read()?.compacted().map(|revision| revision.get() as f64))
     }
 
     /// What each page is used for: the kind times 2^24, plus the bytes that are filled.

@@ -11,7 +11,7 @@ use crate::storage::Medium;
 #[serde(tag = "kind", rename_all = "lowercase", rename_all_fields = "camelCase")]
 pub(crate) enum HolderObject {
     Snapshot { revision: u64, count: u64, age: Option<f64>, pages: u64 },
-    Pin { name: String, revision: u64, expires: Option<u64>, records: u64 },
+    Pin { name: String, revision: u64, expires: Option<f64>, records: u64 },
     Watch { revision: u64, bytes: u64 },
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn holders(store: &Store<Medium>) -> Vec<HolderObject> {
         Holder::Pin { name, revision, expires, records } => Some(HolderObject::Pin {
             name,
             revision: revision.get(),
-            expires: expires.map(|time| time.as_millis()),
+            expires: expires.map(|end| end.as_millis() as f64),
             records,
         }),
         Holder::Watcher { revision, bytes, .. } => {

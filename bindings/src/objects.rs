@@ -11,7 +11,6 @@ use wasm_bindgen::JsValue;
 
 use crate::clock::as_millis;
 use crate::errors::{JsResult, invalid};
-use crate::holders::HolderObject;
 use crate::keys::exact;
 
 /// Reads a plain object. Fields that are not asked for are not seen: the package checks names before.
@@ -272,11 +271,10 @@ pub(crate) struct StatusObject {
     checkpoints: u64,
     cache_bytes: u64,
     longest_step_ms: f64,
-    holders: Vec<HolderObject>,
 }
 
-impl StatusObject {
-    pub(crate) fn new(status: Status, holders: Vec<HolderObject>) -> Self {
+impl From<Status> for StatusObject {
+    fn from(status: Status) -> Self {
         Self {
             revision: status.revision.get(),
             durable_revision: status.durable_revision.get(),
@@ -304,7 +302,6 @@ impl StatusObject {
             checkpoints: status.checkpoints,
             cache_bytes: status.cache_bytes,
             longest_step_ms: status.longest_step_micros as f64 / 1000.0,
-            holders,
         }
     }
 }

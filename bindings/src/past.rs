@@ -25,6 +25,7 @@ struct HistoryOptions {
     reverse: Option<bool>,
     from: Option<f64>,
     limit: Option<usize>,
+    keys_only: Option<bool>,
 }
 
 /// A history in the making, read batch by batch.
@@ -33,6 +34,7 @@ pub struct HistoryCursor {
     snapshot: Rc<Snapshot<Medium>>,
     key: Vec<u8>,
     order: Order,
+    keys_only: bool,
     position: RefCell<HistoryPosition>,
 }
 
@@ -53,11 +55,13 @@ impl HistoryCursor {
             remaining: options.limit.unwrap_or(usize::MAX),
         };
         let order = if options.reverse == Some(true) { Order::Descending } else { Order::Ascending };
-        Ok(Self { snapshot, key: key.to_vec(), order, position: RefCell::new(position) })
+        let keys_only = options.keys_only == Some(true);
+        Ok(Self { snapshot, key: key.to_vec(), order, keys_only, position: RefCell::new(position) })
     }
 
     fn request(&self, from: u64, limit: usize) -> HistoryRequest<'_, Medium> {
-        self.snapshot.history(&self.key).order(self.order).from(from).limit(limit)
+        let request = self.snapshot.history(&self.key).order(self.order).from(from).limit(limit);
+        if self.keys_only { request.without_values() } else { request }
     }
 }
 

@@ -9,13 +9,13 @@ use crate::errors::JsResult;
 use crate::keys::exact;
 use crate::objects::to_js;
 
-/// A pin; `expires` is in milliseconds since 1970.
+/// A pin; `expires` is in milliseconds since 1970, and not exact where JavaScript has no such number: a program in Rust may name any.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PinObject {
     name: String,
     revision: u64,
-    expires: Option<u64>,
+    expires: Option<f64>,
     held_records: u64,
 }
 
@@ -24,7 +24,7 @@ impl From<Pin> for PinObject {
         Self {
             name: pin.name,
             revision: pin.revision.get(),
-            expires: pin.expires.map(WallTime::as_millis),
+            expires: pin.expires.map(|end| end.as_millis() as f64),
             held_records: pin.held_records,
         }
     }

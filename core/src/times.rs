@@ -7,8 +7,9 @@
 //! # When the calendar is set
 //!
 //! Samples grow in time as in revision. When the calendar goes back, the samples that are in its future were taken by another
-//! calendar, and are forgotten: what was written between counts as written now. A calendar that says less than the oldest sample is not
-//! believed, since that would leave nothing; no samples are taken until it says more. When it goes forward, it is believed.
+//! calendar, and are forgotten: what was written between counts as written now. If that is all of them, the calendar was ahead from the
+//! beginning. Only one that says what can't be, as that of a machine without a battery does until it has asked somebody, is not
+//! believed then: what is written under it would be old as soon as it is right. When it goes forward, it is believed.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -32,6 +33,9 @@ const DAY: u64 = 24 * HOUR;
 const GAPS: [(u64, u64); 4] = [(HOUR, SECOND), (DAY, MINUTE), (7 * DAY, 10 * MINUTE), (365 * DAY, 6 * HOUR)];
 /// How far apart those may be that are older.
 const WIDEST_GAP: u64 = DAY;
+
+/// The beginning of 2020, in milliseconds since 1970. No calendar that is right says less: there was no store before.
+const EARLIEST: u64 = 1_577_836_800_000;
 
 /// How long after one sample in the log the next may be written there, in milliseconds.
 const LOGGED_GAP: u64 = SECOND;
@@ -110,7 +114,7 @@ impl Times {
     /// Takes note that a revision is the newest one now, by a calendar that may have been set.
     pub(crate) fn note(&mut self, now: WallTime, revision: u64) {
         let millis = now.as_millis();
-        let is_believed = self.first().is_none_or(|first| first.millis <= millis);
+        let is_believed = millis >= EARLIEST || self.first().is_none_or(|first| first.millis <= millis);
         if self.wants(revision) && is_believed {
             self.add(Sample { millis, revision });
         }
@@ -303,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_calendar_that_is_set_back_forgets_its_future_and_one_from_before_the_store_is_not_believed() {
+    fn a_calendar_that_is_set_back_forgets_its_future_unless_it_says_what_can_not_be() {
         let mut times = Times::default();
         for (millis, revision) in [(0, 1), (1_000, 2), (9_000_000, 3)] {
             note(&mut times, START + millis, revision);
@@ -318,6 +322,12 @@ mod tests {
         assert_eq!((times.time_of(6), at(&times, 5)), (None, None));
         note(&mut times, START + 2_001, 7);
         assert_eq!(at(&times, START + 2_001), Some(7));
+        note(&mut times, START - 9_000_000, 8);
+        assert_eq!((times.len(), at(&times, START)), (1, Some(8)));
+        note(&mut times, EARLIEST - 1, 9);
+        assert_eq!((times.len(), at(&times, START)), (1, Some(8)));
+        note(&mut times, EARLIEST, 10);
+        assert_eq!((times.len(), at(&times, START)), (1, Some(10)));
     }
 
     /// Years of a revision a second: few samples are left, and none of the gaps is too wide.

@@ -119,6 +119,11 @@ function write(engine: RawEngine, to: SyncStorage): number {
   return bytes
 }
 
+/** All that is still there goes into a copy, whatever rules have kept it: which those are, only the programs that use the store know. */
+const KEEPING_ALL = {
+  retention: [{ prefix: new Uint8Array(), newest: 10_000, forAtLeast: Number.MAX_SAFE_INTEGER }],
+}
+
 async function exportStore(file: string, out: string): Promise<Report> {
   const instance = await engine()
   const { raw } = instance
@@ -126,7 +131,10 @@ async function exportStore(file: string, out: string): Promise<Report> {
     newFile(out, to =>
       guarded(instance, () =>
         // Not closed: the store has changed nothing that is to be remembered.
-        freeing(new raw.Engine(storage, {}), engine => ({ bytes: write(engine, to), ...copied(engine) })),
+        freeing(new raw.Engine(storage, KEEPING_ALL), engine => ({
+          bytes: write(engine, to),
+          ...copied(engine),
+        })),
       ),
     ),
   )

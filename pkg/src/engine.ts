@@ -14,6 +14,7 @@ export interface RawHistoryOptions {
   reverse?: boolean | undefined
   from?: number | undefined
   limit?: number | undefined
+  keysOnly?: boolean | undefined
 }
 
 /** Which revisions are compared, and how. */
@@ -229,7 +230,10 @@ export interface RawEngine extends RawReader {
   run(budget: number): RawNext
   flush(): number
   checkpoint(): void
+  /** All of a store's status but the holders, which are as many as there are pins. */
   status(): object
+  holders(): object[]
+  compacted(): number | undefined
   check(): object
   close(): void
   free(): void

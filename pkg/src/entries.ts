@@ -1,12 +1,14 @@
 import { decodeKey, decodeValue } from './codec.js'
 import type { Codecs } from './options.js'
 import type {
+  DeleteVersion,
   Difference,
   Entry,
   KeyCodec,
   KeyDifference,
   KeyEntry,
   KeyTypes,
+  KeyVersion,
   Previous,
   ValueCodec,
   Version,
@@ -85,10 +87,19 @@ export class Block {
 
   /** The next event without what was there before, which was not asked for. */
   version<V extends ValueCodec, K extends KeyCodec>(codecs: Codecs<V, K>): Version<V, K> {
+    return this.#version(() => this.entry(codecs), codecs.keys)
+  }
+
+  /** The next version of a history without its value, which was left out. */
+  keyVersion<K extends KeyCodec>(codec: K): KeyVersion<K> {
+    return this.#version(() => this.keyEntry(codec), codec)
+  }
+
+  #version<E, K extends KeyCodec>(take: () => E, codec: K): ({ type: 'put' } & E) | DeleteVersion<K> {
     const isDelete = this.#bytes[this.#offset] === 1
     this.#offset += 2
-    if (!isDelete) return { type: 'put', ...this.entry(codecs) }
-    const { key, modRevision } = this.keyEntry(codecs.keys)
+    if (!isDelete) return { type: 'put', ...take() }
+    const { key, modRevision } = this.keyEntry(codec)
     return {
       type: 'delete',
       key,

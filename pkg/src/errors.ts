@@ -26,7 +26,7 @@
  * | `NEWER_FORMAT` | the store was written by a newer build: see `found` and `supported` |
  * | `NOT_A_STORE` | the file or folder is no store |
  * | `NO_SPACE` | a write may need more than the quota allows: see `used`, `needed` and `quota` |
- * | `PIN_NAME_RESERVED` | a pin's name begins with `$`: see `pin` |
+ * | `PIN_NAME_RESERVED` | what is to be pinned has a name that begins with `$`: see `pin` |
  * | `PIN_NAME_TOO_LONG` | over the limit: see `bytes` and `limit` |
  * | `PIN_NOT_FOUND` | there is no such pin, or no more: see `pin` |
  * | `POISONED` | the engine broke down earlier and can't be used any more in this process |

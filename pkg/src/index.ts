@@ -8,6 +8,7 @@ import { openFile, openNamed } from './node-file.js'
 import { nodeHost } from './node-host.js'
 import { importEtcdIn, importIn, openIn } from './open.js'
 import type {
+  EtcdImported,
   EtcdImportOptions,
   ImportOptions,
   ImportSource,
@@ -71,6 +72,8 @@ export async function importStore<V extends ValueCodec = 'utf8', K extends KeyCo
  * etcd gives leases numbers of up to 63 bits. Those beyond 2^53 - 1 are told rounded, and can't be asked for; they end by
  * themselves all the same.
  *
+ * What the snapshot was like is told by `imported` of the store.
+ *
  * @example
  * ```ts
  * const db = await importEtcdSnapshot(await fs.promises.readFile('snapshot.db'), { storage: 'memory' })
@@ -83,9 +86,9 @@ export async function importStore<V extends ValueCodec = 'utf8', K extends KeyCo
 export async function importEtcdSnapshot<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
   source: ImportSource,
   options: OpenOptions<V, K> & EtcdImportOptions,
-): Promise<Store<V, K>> {
-  const store = await importEtcdIn(environment, source, options)
-  return store as unknown as Store<V, K>
+): Promise<Store<V, K> & { readonly imported: EtcdImported }> {
+  const { store, imported } = await importEtcdIn(environment, source, options)
+  return Object.assign(store as unknown as Store<V, K>, { imported })
 }
 
 export { type ErrorCode, type ErrorFields, PalimpsestError } from './errors.js'

@@ -245,17 +245,26 @@ export async function importEtcdIn<V extends t.ValueCodec, K extends t.KeyCodec>
   environment: Environment,
   source: t.ImportSource,
   options: t.OpenOptions<V, K> & t.EtcdImportOptions,
-): Promise<EngineStore<V, K>> {
+): Promise<{ readonly store: EngineStore<V, K>; readonly imported: t.EtcdImported }> {
   if (options === undefined) throw invalid('an import needs options: at least where the new store is to be')
   checkOptions(options, { ...openRules, ...importRules, hashCheck: rules.hashCheck })
   const { signal, hashCheck, ...others } = options
   const turns = new Turns(environment.host, signal)
   const bytes = readable(await collected(source, turns))
-  return storeIn(environment, others as t.OpenOptions<V, K>, (instance, storage, raw) => {
+  let imported: t.EtcdImported = { records: 0, leases: 0, missingLeases: 0, marks: 0 }
+  const make: Make = (instance, storage, raw) => {
     const skips = hashCheck === 'skipped'
     const importer = guarded(instance, () => new instance.raw.EtcdImporter(bytes, storage, raw, skips))
-    return making(instance, importer, async () => {
+    const finish = () => {
+      const engine = importer.finish()
+      imported = importer.report()
+      return engine
+    }
+    const maker = { finish, cancel: () => importer.cancel(), free: () => importer.free() }
+    return making(instance, maker, async () => {
       while (guarded(instance, () => importer.step())) await turns.breathe()
     })
-  })
+  }
+  const store = await storeIn(environment, others as t.OpenOptions<V, K>, make)
+  return { store, imported }
 }

@@ -36,6 +36,8 @@ export function rawRead(options: t.GetModifiers): RawRangeOptions {
 type Ranging<V extends t.ValueCodec, K extends t.KeyCodec> = t.RangeOptions<V, K> | t.KeyEntriesOptions<K>
 type Diffing<V extends t.ValueCodec, K extends t.KeyCodec> = t.DiffOptions<V, K> | t.KeyDiffOptions<K>
 type Differing<V extends t.ValueCodec, K extends t.KeyCodec> = t.Difference<V, K> | t.KeyDifference<K>
+type Past<V extends t.ValueCodec, K extends t.KeyCodec> = t.HistoryOptions<V, K> | t.KeyHistoryOptions<K>
+type PastVersion<V extends t.ValueCodec, K extends t.KeyCodec> = t.Version<V, K> | t.KeyVersion<K>
 type Moment = { readonly revision?: number | undefined; readonly at?: Date | undefined }
 type Item<V extends t.ValueCodec, K extends t.KeyCodec> = t.Entry<V, K> | t.KeyEntry<K>
 
@@ -143,18 +145,25 @@ export abstract class EngineReader<V extends t.ValueCodec, K extends t.KeyCodec>
     return this.guarded(() => this.reading(this.#revision(options), raw => raw.count(keys)))
   }
 
+  history<L extends t.KeyCodec = K>(key: t.Key, options: t.KeyHistoryOptions<L>): t.Range<t.KeyVersion<L>>
   history<W extends t.ValueCodec = V, L extends t.KeyCodec = K>(
     key: t.Key,
     options?: t.HistoryOptions<W, L>,
-  ): t.Range<t.Version<W, L>> {
+  ): t.Range<t.Version<W, L>>
+  history<W extends t.ValueCodec, L extends t.KeyCodec>(
+    key: t.Key,
+    options?: Past<W, L>,
+  ): t.Range<PastVersion<W, L>> {
     checkOptions(options, historyRules)
     // As it is now: it is read when the first item is asked for.
     const packed = encodeKey(checkKey(key)).slice()
-    const codecs = codecsOf<W, L>(options, this.codecs)
-    const { reverse, from } = options ?? {}
+    const { reverse, from, keysOnly } = options ?? {}
+    const codecs = codecsOf<W, L>(options as t.HistoryOptions<W, L> | undefined, this.codecs)
+    const take: RangePlan<PastVersion<W, L>>['take'] =
+      keysOnly === true ? block => block.keyVersion(codecs.keys) : block => block.version(codecs)
     const open = (limit: number | undefined) =>
-      this.past(raw => raw.history(packed, { reverse, from, limit }))
-    return new LazyRange({ ...this.#plan(options), open, take: block => block.version(codecs) })
+      this.past(raw => raw.history(packed, { reverse, from, keysOnly, limit }))
+    return new LazyRange({ ...this.#plan(options), open, take })
   }
 
   diff<L extends t.KeyCodec = K>(

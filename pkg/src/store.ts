@@ -112,6 +112,11 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return this.#isVolatile ? this.revision : this.guarded(() => this.#settling.revision)
   }
 
+  /** The oldest revision that can be read; `undefined` before the first compaction. */
+  get compacted(): number | undefined {
+    return this.guarded(() => this.#engine.compacted())
+  }
+
   get compaction(): t.CompactionJob | undefined {
     // There are others than those that were asked for here: automatic ones, and what an earlier opening has left unfinished.
     const { scheduled, finished } = this.#status()
@@ -242,7 +247,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   async status(): Promise<t.Status> {
-    return this.#status()
+    const holders = this.guarded(() => this.#engine.holders()) as t.Holder[]
+    return { ...this.#status(), holders }
   }
 
   async flush(): Promise<number> {
@@ -419,8 +425,8 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
     return answer
   }
 
-  #status(): t.Status {
-    const status = this.guarded(() => this.#engine.status()) as t.Status
+  #status(): Omit<t.Status, 'holders'> {
+    const status = this.guarded(() => this.#engine.status()) as Omit<t.Status, 'holders'>
     const durableRevision = this.#isVolatile ? status.revision : this.#settling.revision
     return { ...status, durableRevision }
   }

@@ -44,6 +44,18 @@ export interface ImportOptions {
   readonly signal?: AbortSignalLike | undefined
 }
 
+/** What was taken of a snapshot of etcd, besides what the store itself tells. */
+export interface EtcdImported {
+  /** Versions and deletes. */
+  readonly records: number
+  /** Leases that were there. */
+  readonly leases: number
+  /** Leases that keys were attached to and that had ended: they were granted anew, for the longest time there is. */
+  readonly missingLeases: number
+  /** Records without a key, which mark what a restore of that etcd has compacted, and which were left out. */
+  readonly marks: number
+}
+
 /** How a snapshot of etcd is imported. */
 export interface EtcdImportOptions extends ImportOptions {
   /**

@@ -15,6 +15,15 @@ export interface HistoryOptions<V extends ValueCodec = ValueCodec, K extends Key
   readonly values?: V | undefined
   /** How keys are decoded. */
   readonly keys?: K | undefined
+  /** Whether values are left out; see {@link KeyHistoryOptions}. */
+  readonly keysOnly?: false | undefined
+}
+
+/** Which versions of a key are read without their values, and how. */
+export interface KeyHistoryOptions<K extends KeyCodec = KeyCodec>
+  extends Omit<HistoryOptions<ValueCodec, K>, 'values' | 'keysOnly'> {
+  /** Values are left out, and long ones not read. */
+  readonly keysOnly: true
 }
 
 /** A value that was put. */
@@ -34,6 +43,14 @@ export interface DeleteVersion<K extends KeyCodec = 'utf8'> {
   readonly version: 0
   readonly lease: undefined
 }
+
+/** That a value was put, without it. */
+export interface KeyPutVersion<K extends KeyCodec = 'utf8'> extends KeyEntry<K> {
+  readonly type: 'put'
+}
+
+/** What one revision did to a key, without the value. */
+export type KeyVersion<K extends KeyCodec = 'utf8'> = KeyPutVersion<K> | DeleteVersion<K>
 
 /** What one revision did to a key. */
 export type Version<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'> =

@@ -19,7 +19,10 @@ export interface Pin {
   readonly name: string
   /** The revision that it keeps readable. */
   readonly revision: number
-  /** When it ends, in milliseconds since 1970; `undefined` if it lasts until it is removed. */
+  /**
+   * When it ends, in milliseconds since 1970, rounded if a program in Rust has named what is no exact number here; `undefined` if it lasts until
+   * it is removed.
+   */
   readonly expires: number | undefined
   /**
    * Dead records that compaction has come across and left because this revision is pinned. Those that several pinned revisions see are
@@ -38,7 +41,10 @@ export interface ThinningStep {
 
 /**
  * Which history is kept as it gets older: every revision of the last `allFor` milliseconds, then one of each interval for some time; what is
- * older than all of that goes. The store pins those revisions, by names that begin with `$thinning/`, and compacts by itself.
+ * older than all of that goes. What is kept of an interval is the revision that is the newest when the store looks for the first time after it
+ * began: within a twentieth of the shortest interval and of `allFor`, and within ten minutes; or when it is opened. The store pins those
+ * revisions, by names that begin with `$thinning/`, and compacts by itself. It goes by the calendar: one that is wrongly ahead makes
+ * everything look old.
  *
  * `'default'` keeps everything of the last hour, one revision an hour for a day, and one a day for 30 days.
  */

@@ -13,6 +13,8 @@ import type {
   HistoryOptions,
   KeyDifference,
   KeyDiffOptions,
+  KeyHistoryOptions,
+  KeyVersion,
   Version,
 } from './types-past.js'
 
@@ -162,6 +164,8 @@ export interface Reader<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf
   ): IterableIterator<Entry<W, L>>
   /** Keys, in their order unless another is asked for, without reading their values. */
   keys<L extends KeyCodec = K>(options?: KeysOptions<L>): Range<KeyTypes[L]>
+  /** As `history`, without the values. */
+  history<L extends KeyCodec = K>(key: Key, options: KeyHistoryOptions<L>): Range<KeyVersion<L>>
   /**
    * All versions of a key that still exist, deletes too, oldest first or newest first. What a compaction was asked to remove is not among
    * them, whether or not it is done.

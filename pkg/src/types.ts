@@ -89,7 +89,11 @@ export interface CompactionJob {
   status(): CompactionProgress
 }
 
-/** Something that keeps space from being given back. */
+/**
+ * Something that keeps space from being given back. Pages and an age are told of snapshots only. What pins and watches hold are records, which
+ * share their pages with others, and the times of revisions are forgotten as far as a store is compacted. How far back they hold is the
+ * difference between their revision and the newest.
+ */
 export type Holder =
   | {
       readonly kind: 'snapshot'
@@ -371,7 +375,7 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
    * ```
    */
   pin(name: string, revision?: number, options?: PinOptions): Promise<Pinned>
-  /** Removes a pin. What only it held is removed in the background, without a compaction being asked for. */
+  /** Removes a pin, be it one of thinning's own. What only it held is removed in the background, without a compaction being asked for. */
   unpin(name: string, options?: WriteOptions): Promise<void>
   /** All pins, in the order of their names. */
   pins(): Promise<Pin[]>
@@ -411,7 +415,7 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
    * does not come back.
    */
   setRetention(rules: readonly RetentionRule[]): Promise<void>
-  /** Changes how history gets thinner with age, from now on. Pins that were set for it stay until they end. */
+  /** Changes how history gets thinner with age, from now on. Pins that were set for it stay until they end, or are removed. */
   setThinning(thinning: Thinning): Promise<void>
   /** Changes how many bytes of pages may be in use, from now on; `undefined` sets no bound. */
   setQuota(bytes: number | undefined): Promise<void>

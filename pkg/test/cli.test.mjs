@@ -320,6 +320,25 @@ test('a store is exported to a file, and imported from it', async t => {
   await db.close()
 })
 
+test('what rules of retention keep is in a copy, which is made without knowing them', async t => {
+  const file = join(freshFolder(t), 'kept.plm')
+  const retention = [{ prefix: 'a', newest: 5 }]
+  let db = await open({ storage: { file }, retention })
+  for (let i = 0; i < 10; i += 1) await db.put('a', String(i))
+  await (await db.compact(db.revision)).done
+  await db.close()
+  const { records } = await reported('export', file, `${file}.plx`)
+  assert.equal(records, 5)
+  await reported('import', `${file}.plx`, `${file}.restored`)
+  db = await open({ storage: { file: `${file}.restored` }, retention })
+  const { entries } = await db.history('a').collect()
+  assert.deepEqual(
+    entries.map(({ value }) => value),
+    ['5', '6', '7', '8', '9'],
+  )
+  await db.close()
+})
+
 test('what is no export is not imported, and no file is left', async t => {
   const file = await stored(t)
   const copy = `${file}.plx`

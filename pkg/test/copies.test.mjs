@@ -198,6 +198,8 @@ test('a snapshot of etcd has its history', async t => {
     assert.equal(await db.get('config/port', { revision: 6 }), '8080')
     assert.equal(await db.get('config/port'), '443')
     assert.equal((await db.leases()).length, 1)
+    const { records, leases, missingLeases, marks } = db.imported
+    assert.deepEqual([records, leases, missingLeases, marks], [(await db.status()).records, 1, 0, 0])
     await db.check()
     await db.put('config/port', '1')
     await db.close()

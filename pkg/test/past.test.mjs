@@ -61,6 +61,28 @@ test('a history has all versions of a key, both ways', async t => {
   assert.deepEqual(short((await db.snapshot({ revision: 4 }).history('a').collect()).entries), ['2=1', '4=2'])
 })
 
+test('a history without values', async t => {
+  const db = await filled(t)
+  const put = { type: 'put', key: 'a', lease: undefined }
+  assert.deepEqual((await db.history('a', { keysOnly: true, limit: 3 }).collect()).entries, [
+    { ...put, createRevision: 2, modRevision: 2, version: 1 },
+    { ...put, createRevision: 2, modRevision: 4, version: 2 },
+    {
+      type: 'delete',
+      key: 'a',
+      value: undefined,
+      createRevision: 0,
+      modRevision: 5,
+      version: 0,
+      lease: undefined,
+    },
+  ])
+  const last = []
+  for await (const version of db.snapshot().history('a', { keysOnly: true, reverse: true, limit: 1 }))
+    last.push(version)
+  assert.deepEqual(last, [{ ...put, createRevision: 6, modRevision: 6, version: 1 }])
+})
+
 test('a history has nothing of what is to be compacted, from the moment it is asked for', async t => {
   const db = await filled(t)
   const held = db.snapshot()

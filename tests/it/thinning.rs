@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Durability, Error, Options, Revision, Store, Thinning};
+use palimpsest_kv::{Budget, Durability, Error, Options, Pin, Revision, Store, Thinning};
 use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::sim::{CALENDAR_START, SimClock, run_until_idle};
 
@@ -79,9 +79,10 @@ fn pins_of_its_own_are_nobody_elses_and_go_when_their_time_is_over() {
             .unwrap();
     live(&mut store, &clock, 600);
     let name = store.pins()[0].name.clone();
-    assert!(matches!(store.unpin(&name), Err(Error::PinNameReserved { .. })));
     assert!(matches!(store.pin(&name, 0), Err(Error::PinNameReserved { .. })));
+    store.unpin(&name).unwrap();
     let before = store.pins();
+    assert!(before.iter().all(|pin| pin.name != name), "whoever wants it gone gets it out of the way");
     store.close().unwrap();
     let mut store = Store::open(disk, options(Thinning::default())).unwrap();
     assert_eq!(store.pins().len(), before.len(), "they outlive the process");
@@ -89,6 +90,51 @@ fn pins_of_its_own_are_nobody_elses_and_go_when_their_time_is_over() {
     live(&mut store, &clock, 240);
     assert_eq!(store.pins(), []);
     assert!(clock.calendar().as_millis() > CALENDAR_START + 12 * HOUR);
+}
+
+/// Whether the calendar was ahead when the store was new or later: what was done then ends like everything else.
+#[test]
+fn a_calendar_that_was_ahead_for_a_while_leaves_nothing_for_good() {
+    for minutes_before in [0, 600] {
+        let (disk, clock) = (FaultyStorage::new(), SimClock::ticking(1));
+        let mut store = Store::open(disk, options(Thinning::default())).unwrap();
+        live(&mut store, &clock, minutes_before);
+        let now = clock.calendar();
+        clock.set_calendar(now.after(Duration::from_millis(80 * 365 * DAY)));
+        live(&mut store, &clock, 10);
+        clock.set_calendar(now);
+        live(&mut store, &clock, 60 * 24 * 60);
+        let latest = clock.calendar().after(Duration::from_millis(30 * DAY));
+        let late: Vec<_> = store.pins().into_iter().filter(|pin| pin.expires > Some(latest)).collect();
+        assert!(late.is_empty(), "{minutes_before} minutes before: {late:?}");
+        let status = store.status().unwrap();
+        assert!(status.compacted.is_some(), "{minutes_before} minutes before");
+        assert!(status.records <= 56 + 15, "{minutes_before}: {} records are left", status.records);
+        store.check().unwrap();
+    }
+}
+
+/// Whoever sets the calendar back to where it was finds what there was.
+#[test]
+fn a_calendar_that_was_behind_for_a_while_ends_no_pin() {
+    for behind in [Duration::from_millis(3 * DAY), Duration::from_millis(50 * 365 * DAY)] {
+        let (disk, clock) = (FaultyStorage::new(), SimClock::ticking(1));
+        let mut store = Store::open(disk, options(Thinning::default())).unwrap();
+        live(&mut store, &clock, 5 * 24 * 60);
+        let before = store.pins();
+        let now = clock.calendar();
+        clock.set_calendar(now.before(behind));
+        live(&mut store, &clock, 20);
+        clock.set_calendar(now);
+        live(&mut store, &clock, 20);
+        let pins = store.pins();
+        let is_there = |pin: &&Pin| {
+            pin.expires <= Some(clock.calendar())
+                || pins.iter().any(|other| (&other.name, other.expires) == (&pin.name, pin.expires))
+        };
+        let gone: Vec<_> = before.iter().filter(|pin| !is_there(pin)).collect();
+        assert!(gone.is_empty(), "{behind:?} behind: {gone:?}");
+    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ use palimpsest_kv::{
 };
 use palimpsest_kv_tests::sim::SimClock;
 
+const YEAR: Duration = Duration::from_hours(365 * 24);
+
 /// A storage that counts writes and syncs.
 #[derive(Default)]
 struct Counting {
@@ -118,4 +120,30 @@ fn a_closed_store_knows_the_times_of_its_revisions() {
         assert_eq!((store.revision_at(time), store.time_of(revision)), (Some(revision), Some(time)));
     }
     assert_eq!(store.time_of(last), Some(clock.calendar()));
+}
+
+/// If all that a store knows of was taken from a calendar that was ahead, that calendar was wrong, and not the one that there is now.
+#[test]
+fn a_calendar_that_was_ahead_from_the_beginning_is_forgotten() {
+    let storage = MemoryStorage::new();
+    let mut store = Store::open(&storage, Options::default()).unwrap();
+    let clock = SimClock::ticking(0);
+    let now = clock.calendar();
+    clock.set_calendar(now.after(80 * YEAR));
+    let (first, _) = put(&mut store, &clock);
+    clock.set_calendar(now);
+    let (second, time) = put(&mut store, &clock);
+    for _ in 0..2 {
+        let known = (store.revision_at(clock.calendar()), store.time_of(first), store.time_of(second));
+        assert_eq!(known, (Some(second), Some(time), Some(time)));
+        assert_eq!(store.read_at_time(time).unwrap().revision(), second);
+        store.close().unwrap();
+        store = Store::open(&storage, Options::default()).unwrap();
+    }
+    // A machine without a battery begins in the past, and what is new then must not be old as soon as it knows better.
+    for wrong in [0, 1_000_000_000_000] {
+        clock.set_calendar(WallTime::from_millis(wrong));
+        let (third, _) = put(&mut store, &clock);
+        assert_eq!((store.time_of(second), store.time_of(third)), (Some(time), None), "at {wrong}");
+    }
 }

@@ -1,8 +1,12 @@
 //! What crosses, what comes back, and how errors look.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails where it is wrong")]
 
-use js_sys::{Function, Object, Reflect, Uint8Array};
-use palimpsest_kv_wasm::{Cursor, Engine, Relation, StorageObject, Transaction, failure, linear_memory};
+use js_sys::{Array, Function, Object, Reflect, Uint8Array};
+use palimpsest_kv::storage::MemoryStorage;
+use palimpsest_kv::{Options, Store, WallTime};
+use palimpsest_kv_wasm::{
+    Cursor, Engine, Importer, Relation, StorageObject, Transaction, failure, linear_memory,
+};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 
@@ -319,4 +323,21 @@ fn background_work_says_when_it_wants_to_run_again() {
     assert_eq!((number(&progress, "removed"), number(&progress, "total")), (2499.0, 2499.0));
     assert_eq!(number(&engine.status().unwrap(), "records"), 1.0);
     assert_eq!(number(&engine.check().unwrap(), "records"), 1.0);
+}
+
+/// A program in Rust may name any moment, and its store come here.
+#[wasm_bindgen_test]
+fn a_pin_that_ends_beyond_all_exact_numbers_is_told_rounded() {
+    let options = Options { store_id: Some(1), ..Options::default() };
+    let mut store = Store::open(MemoryStorage::new(), options).unwrap();
+    store.put("a", "1").unwrap();
+    store.pin_until("late", 0, WallTime::from_millis(u64::MAX)).unwrap();
+    let importer = Importer::new(None, object(&[])).unwrap();
+    store.export().for_each(|chunk| importer.feed(&chunk.unwrap()).unwrap());
+    let engine = importer.finish().unwrap();
+    for list in [engine.pins().unwrap(), engine.holders().unwrap()] {
+        let pin = Array::from(&list).get(0);
+        assert_eq!((field(&pin, "name"), number(&pin, "expires")), ("late".into(), u64::MAX as f64));
+    }
+    assert_eq!(number(&engine.status().unwrap(), "pins"), 1.0);
 }

@@ -28,5 +28,6 @@ pub(crate) use parts::Parts;
 pub use retention::RetentionRule;
 pub(crate) use retention::Rules;
 pub(crate) use shrink::{Moved, Mover};
+pub(crate) use thinning::MARK;
 pub use thinning::Thinning;
 pub(crate) use tombstones::Stay;

@@ -14,14 +14,18 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(10);
 const MOST_INTERVAL: Duration = Duration::from_mins(10);
 /// The revisions are sampled so often in the time of which everything is kept.
 const SAMPLES: u32 = 20;
+/// What the names of its pins begin with.
+pub(crate) const MARK: &str = "$thinning/";
 /// Revisions that a step may keep at once.
 const MOST_PINS: u128 = 1_000;
 
 /// Which history a store keeps as it gets older: every revision of the last while, then one of each interval for some time, and so on; what is
 /// older than all of that goes.
 ///
-/// Each interval begins at a multiple of it in the calendar's time, and what is kept of it is the revision that was the newest when it began.
-/// The store pins these revisions, by names that begin with `$thinning/`, and compacts by itself.
+/// Each interval begins at a multiple of it in the calendar's time, and what is kept of it is the revision that is the newest when the store
+/// looks for the first time after that: in a store that runs, within a twentieth of the shortest interval and of the time of which everything
+/// is kept, and within ten minutes; in one that was closed, when it is opened. The store pins these revisions, by names that
+/// begin with `$thinning/`, and compacts by itself. It goes by the calendar: one that is wrongly ahead makes everything look old.
 ///
 /// ```
 /// use core::time::Duration;
@@ -105,12 +109,17 @@ impl Thinning {
         (self.all_for / SAMPLES).min(shortest / SAMPLES).clamp(LEAST_INTERVAL, MOST_INTERVAL)
     }
 
+    /// How long what is pinned is kept at most.
+    pub(crate) fn longest(&self) -> Duration {
+        self.steps.iter().map(|step| step.keep_for).max().unwrap_or_default()
+    }
+
     /// The pins that the present intervals are to have.
     pub(crate) fn marks(&self, now: WallTime) -> impl Iterator<Item = Mark> + '_ {
         self.steps.iter().map(move |Step { every, keep_for }| {
             let every = u64::try_from(every.as_millis()).unwrap_or(u64::MAX).max(1);
             let place = now.as_millis() / every;
-            Mark { name: format!("$thinning/{every}/{place}"), expires: now.after(*keep_for) }
+            Mark { name: format!("{MARK}{every}/{place}"), expires: now.after(*keep_for) }
         })
     }
 }

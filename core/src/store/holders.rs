@@ -50,6 +50,9 @@ impl<S: Storage> Store<S> {
     /// Everything that keeps space from being given back at this moment of the host's clock: snapshots, oldest first, pins in
     /// the order of their names, and watchers that hold. Costs a search for each.
     ///
+    /// Pages and an age are told of snapshots only. What pins and watchers hold are records, which share their pages with others, and the times
+    /// of revisions are forgotten as far as a store is compacted. How far back they hold is the difference between their revision and the newest.
+    ///
     /// ```
     /// # use palimpsest_kv::{Clock, Holder, Options, Store, SystemClock, storage::MemoryStorage};
     /// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;

@@ -85,11 +85,10 @@ impl<S: Storage> Store<S> {
         self.pin_with(self.options.durability, name, (revision.into(), Some(expires)))
     }
 
-    /// Removes a pin. What only it held is removed by [`Store::run`]; no compaction need be asked for.
+    /// Removes a pin, be it one of thinning's own. What only it held is removed by [`Store::run`]; no compaction need be asked for.
     ///
     /// # Errors
-    /// [`Error::PinNotFound`], [`Error::PinNameReserved`] with nothing changed; [`Error::Storage`] if the storage fails, after which the
-    /// store refuses to write.
+    /// [`Error::PinNotFound`] with nothing changed; [`Error::Storage`] if the storage fails, after which the store refuses to write.
     pub fn unpin(&mut self, name: &str) -> Result<()> {
         self.unpin_with(self.options.durability, name)
     }
@@ -123,7 +122,6 @@ impl<S: Storage> Store<S> {
         if self.pins.get(name).is_none() {
             return Err(Error::PinNotFound { name: name.into() });
         }
-        check_name(name)?;
         self.drop_pin(name)?;
         self.settle(durability)
     }

@@ -43,7 +43,9 @@ impl<S: Storage> Store<S> {
     /// last year to six hours, and older ones to a day. It errs only to one side: what it names was there, and something newer may have been.
     /// So "what is younger than an hour" by this is never too little.
     ///
-    /// The calendar may be set. When it goes back, what was written in what is its future now counts as written at that moment.
+    /// The calendar may be set. When it goes back, what was written in what is its future now counts as written at that moment, from the next
+    /// write on; but a calendar that says a time before 2020, and before all that the store knows of, is not believed. When it goes forward
+    /// it is believed, and makes everything look older.
     ///
     /// ```
     /// # use palimpsest_kv::{Budget, Clock, Options, Store, Time, WallTime, storage::MemoryStorage};

@@ -110,7 +110,7 @@ export class RemoteStore extends Remote {
   snapshot(options?: t.SnapshotOptions): RemoteSnapshot {
     checkOptions(options, snapshotRules)
     checkMoment(options)
-    const { revision: current, compacted } = this.#state
+    const { revision: current } = this.#state
     if (options?.at !== undefined) {
       const words =
         'a snapshot as of a time works only in the thread of the engine: ask revisionAt for the revision'
@@ -121,10 +121,7 @@ export class RemoteStore extends Remote {
       const message = `revision ${requested} is not written yet: the newest that this thread knows of is ${current}`
       throw new PalimpsestError('FUTURE_REVISION', message, { requested, current })
     }
-    if (compacted !== undefined && requested < compacted) {
-      const message = `revision ${requested} was compacted: the oldest that can be read is ${compacted}`
-      throw new PalimpsestError('COMPACTED', message, { requested, compacted })
-    }
+    // Whether it is compacted is for the engine to say, which knows what is pinned: if it is, each read answers so.
     return new RemoteSnapshot(this.channel, requested, () => this.assertOpen())
   }
 

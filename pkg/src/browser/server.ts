@@ -15,7 +15,8 @@ import {
 } from './protocol.js'
 import { isSame } from './remote-job.js'
 
-type Store = t.Store<t.ValueCodec, t.KeyCodec>
+/** A store as the server sees it: with what it asks for so often that it must cost nothing. */
+export type Served = t.Store<t.ValueCodec, t.KeyCodec> & { readonly compacted: number | undefined }
 type Method = (...args: unknown[]) => unknown
 
 /** An object that the page has a number for; or why it could not be made, which every call of it is answered with. */
@@ -30,11 +31,11 @@ const TABLES: Readonly<Record<'store' | 'snapshot', Readonly<Record<string, Way>
   snapshot: SNAPSHOT,
 }
 /** What a page has code of its own for, and asks of the store in the end all the same. */
-const OWN: readonly string[] = ['put'] satisfies (keyof Store)[]
+const OWN: readonly string[] = ['put'] satisfies (keyof Served)[]
 
 /** What serves a page. */
 export interface ServerPlan {
-  readonly store: Store
+  readonly store: Served
   readonly post: (message: Message) => void
   /** What the page is among the tabs of the store; `undefined` if it can't have others. */
   readonly role: t.Status['role']
@@ -48,7 +49,7 @@ export interface ServerPlan {
  * Answers are gathered until nothing is left to do in a turn: so many promises that one sync fulfils make one message.
  */
 export class Server {
-  readonly #store: Store
+  readonly #store: Served
   readonly #plan: ServerPlan
   readonly #held: Map<number, Held> = new Map()
   /** Compactions that the page has asked for, by revision, until it has been told that they are finished. */
@@ -87,10 +88,10 @@ export class Server {
     queueMicrotask(() => this.#flush())
   }
 
-  /** The state as it is now. */
+  /** The state as it is now. It goes with many messages, so it asks for nothing that grows with the store. */
   async state(): Promise<State> {
-    const { revision, durableRevision, compacted } = await this.#store.status()
-    return { revision, durableRevision, compacted, compaction: this.#store.compaction?.status() }
+    const { revision, durableRevision, compacted, compaction } = this.#store
+    return { revision, durableRevision, compacted, compaction: compaction?.status() }
   }
 
   /** Takes no further request and answers those that change something. Answers the number of the last one that was taken. */

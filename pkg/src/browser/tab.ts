@@ -4,7 +4,7 @@ import { invalid, type PalimpsestError } from '../errors.js'
 import type * as t from '../types.js'
 import { locked, take } from './lock.js'
 import { type Message, type Opened, type Request, type TabName, thrownOf } from './protocol.js'
-import { Server } from './server.js'
+import { type Served, Server } from './server.js'
 
 type Store = t.Store<t.ValueCodec, 'utf8' | 'bytes'>
 
@@ -40,7 +40,7 @@ type Told = Message | { readonly type: 'refused'; readonly thrown: ReturnType<ty
 
 /** Serves a store to a page, and tells it of changes until it is let go of. */
 export function serving(store: Store, plan: Omit<ConstructorParameters<typeof Server>[0], 'store'>): Server {
-  const server = new Server({ ...plan, store: store as unknown as t.Store<t.ValueCodec, t.KeyCodec> })
+  const server = new Server({ ...plan, store: store as unknown as Served })
   server.observe((store as unknown as { background: Background }).background)
   return server
 }

@@ -133,6 +133,8 @@ export async function useTime(db: Store): Promise<void> {
   await db.setAutoCompaction({ periodic: 3_600_000, revisions: 1_000 })
   const at = new Date()
   const then: string | undefined = await db.get('a', { at })
+  for await (const version of db.history('a', { keysOnly: true, keys: 'bytes' }))
+    void (version.type === 'put' ? version.key.byteLength + version.version : version.modRevision)
   for await (const version of db.history('a', { reverse: true, limit: 5 }))
     if (version.type === 'put') void version.value.length
     else void version.modRevision

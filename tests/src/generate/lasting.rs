@@ -20,8 +20,18 @@ pub(super) fn lease(rng: &mut Rng, model: &Model) -> u64 {
 }
 
 /// How far the calendar is set, in milliseconds.
-const SET: [i64; 8] =
-    [-700, -4_000, -3_600_000, -1_000_000_000_000, 5_000, 3_700_000, 3_000_000_000, i64::MIN];
+const SET: [i64; 9] = [
+    -700,
+    -4_000,
+    -3_600_000,
+    // To a day before the store was there, and to one that no calendar that is right says.
+    -100_000_000_000,
+    -1_000_000_000_000,
+    5_000,
+    3_700_000,
+    3_000_000_000,
+    i64::MIN,
+];
 
 /// Some time, or what is called so.
 pub(super) fn pass(rng: &mut Rng) -> Action {

@@ -27,12 +27,15 @@ pub struct Times {
     floor: Option<u64>,
 }
 
+/// The beginning of 2020: a calendar that says less is wrong, and is not believed by who knows of a later time.
+const EARLIEST: u64 = 1_577_836_800_000;
+
 /// What a store is to make of what the calendar says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belief {
     /// It is taken.
     Believed,
-    /// It is from before the store knew any time.
+    /// It is from before the store knew any time, and can't be right.
     Refused,
     /// It is from a time that the store may have forgotten since it was compacted.
     Either,
@@ -46,7 +49,7 @@ impl Times {
         self.floor = self.floor.max(kept.map(|(kept, _)| *kept));
         match self.seen.first() {
             None => Belief::Believed,
-            Some(_) if Some(millis) >= self.floor => Belief::Believed,
+            Some(_) if millis >= EARLIEST || Some(millis) >= self.floor => Belief::Believed,
             Some((first, _)) if millis < *first => Belief::Refused,
             Some(_) => Belief::Either,
         }
