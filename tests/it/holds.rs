@@ -155,3 +155,51 @@ fn one_that_begins_in_the_past_holds_from_there() {
     let unbounded = store.watch("key").hold(Hold::default()).start();
     assert!(matches!(unbounded, Err(Error::InvalidOption { option: "hold", .. })));
 }
+
+/// What a pin lets go of is still kept for a watcher that was not told of it, whatever was filed anew meanwhile.
+#[test]
+fn rules_that_change_take_nothing_from_who_holds() {
+    for changes in [0, 1, 2] {
+        let mut store = new();
+        store.put("a", "0").unwrap();
+        let watcher = store.watch("a").hold(Hold::revisions(100)).start().unwrap();
+        ["1", "2"].into_iter().for_each(|value| drop(store.put("a", value).unwrap()));
+        store.put("b", "x").unwrap();
+        store.pin("pin", 3).unwrap();
+        compact(&mut store);
+        (0..changes).for_each(|_| store.set_retention(Vec::new()).unwrap());
+        store.check().unwrap();
+        store.unpin("pin").unwrap();
+        store.put("b", "y").unwrap();
+        compact(&mut store);
+        let told: Vec<u64> = batch(&mut store, &watcher).events.iter().map(mod_revision).collect();
+        assert_eq!(told, [3, 4], "{changes} changes");
+        rest(&mut store);
+        assert_eq!(store.status().unwrap().records, 2, "{changes} changes: what nobody needs is gone");
+    }
+}
+
+fn mod_revision(event: &palimpsest_kv::Event) -> u64 {
+    event.entry.mod_revision().get()
+}
+
+/// A compaction does not wait for a watcher, which may wait for it: it is done without what is held, and says so.
+#[test]
+fn a_compaction_tells_what_a_watcher_holds() {
+    let mut store = new();
+    store.put("a", "0").unwrap();
+    store.put("a", "1").unwrap();
+    let watcher = store.watch("a").hold(Hold::revisions(1_000)).start().unwrap();
+    (0..100).for_each(|_| drop(store.put("a", "2").unwrap()));
+    let told = |store: &Faulty| {
+        let progress = store.compaction().unwrap();
+        (progress.removed, progress.total, progress.held, progress.is_finished)
+    };
+    store.compact(store.revision()).unwrap();
+    assert_eq!(told(&store), (0, 1, 100, false));
+    rest(&mut store);
+    assert_eq!(told(&store), (1, 1, 100, true));
+    assert_eq!(batch(&mut store, &watcher).events.len(), 100);
+    rest(&mut store);
+    assert_eq!((told(&store), store.status().unwrap().records), ((1, 1, 0, true), 1));
+}
