@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use palimpsest_kv::{
-    Budget, Error, Hold, HoldBound, Keys, Options, Previous, Store, WatchBatch, Watched, Watcher,
+    Budget, Durability, Error, Hold, HoldBound, Keys, Options, Previous, Store, WatchBatch, Watched, Watcher,
 };
 use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
 
 type Faulty = Store<FaultyStorage>;
 
+fn options() -> Options {
+    Options { page_bytes: 512, store_id: Some(1), compaction_pause: Duration::ZERO, ..Options::default() }
+}
+
+fn relaxed() -> Options {
+    Options { durability: Durability::Relaxed, ..options() }
+}
+
 fn new() -> Faulty {
-    let options = Options {
-        page_bytes: 512,
-        store_id: Some(1),
-        compaction_pause: Duration::ZERO,
-        ..Options::default()
-    };
-    Store::open(FaultyStorage::new(), options).unwrap()
+    Store::open(FaultyStorage::new(), options()).unwrap()
 }
 
 fn rest(store: &mut Faulty) {
@@ -99,6 +101,33 @@ fn a_watcher_beyond_its_bound_is_told_so_and_holds_nothing() {
     }
 }
 
+/// How much was written up to where a watcher is can't be known exactly of every revision: what is not known counts for the watcher, and is little.
+#[test]
+fn a_watcher_within_its_bound_holds_however_much_was_written_before() {
+    let written = |first: usize, then: usize, bound: u64| {
+        let mut store = Store::open(FaultyStorage::new(), relaxed()).unwrap();
+        let _slower = store.watch(Keys::all()).hold(Hold::bytes(u64::MAX)).start().unwrap();
+        let watcher = store.watch("a").hold(Hold::bytes(bound)).start().unwrap();
+        for _ in 0..first {
+            store.put("a", [1; 99]).unwrap();
+            assert_eq!(batch(&mut store, &watcher).events.len(), 1);
+        }
+        (0..then).for_each(|_| drop(store.put("a", "1").unwrap()));
+        store.check().unwrap();
+        store.poll(&watcher)
+    };
+    let is_told = |first, then, bound| match written(first, then, bound) {
+        Ok(Watched::Batch(_)) => true,
+        Err(Error::HoldExceeded { behind, .. }) if behind > bound => false,
+        other => panic!("{other:?}"),
+    };
+    for (first, then) in [(0, 5_000), (1_500, 1_100), (3_000, 500), (700, 6_000)] {
+        let bytes = 2 * then as u64;
+        assert!(is_told(first, then, bytes), "{then} puts after {first} are within their {bytes} bytes");
+        assert!(!is_told(first, then, bytes - bytes / 32 - 100), "{then} puts after {first} hold for ever");
+    }
+}
+
 #[test]
 fn who_has_been_told_everything_is_not_behind() {
     let mut store = new();
@@ -125,4 +154,52 @@ fn one_that_begins_in_the_past_holds_from_there() {
     assert!(matches!(late, Err(Error::Compacted { .. })), "what is gone can't be held");
     let unbounded = store.watch("key").hold(Hold::default()).start();
     assert!(matches!(unbounded, Err(Error::InvalidOption { option: "hold", .. })));
+}
+
+/// What a pin lets go of is still kept for a watcher that was not told of it, whatever was filed anew meanwhile.
+#[test]
+fn rules_that_change_take_nothing_from_who_holds() {
+    for changes in [0, 1, 2] {
+        let mut store = new();
+        store.put("a", "0").unwrap();
+        let watcher = store.watch("a").hold(Hold::revisions(100)).start().unwrap();
+        ["1", "2"].into_iter().for_each(|value| drop(store.put("a", value).unwrap()));
+        store.put("b", "x").unwrap();
+        store.pin("pin", 3).unwrap();
+        compact(&mut store);
+        (0..changes).for_each(|_| store.set_retention(Vec::new()).unwrap());
+        store.check().unwrap();
+        store.unpin("pin").unwrap();
+        store.put("b", "y").unwrap();
+        compact(&mut store);
+        let told: Vec<u64> = batch(&mut store, &watcher).events.iter().map(mod_revision).collect();
+        assert_eq!(told, [3, 4], "{changes} changes");
+        rest(&mut store);
+        assert_eq!(store.status().unwrap().records, 2, "{changes} changes: what nobody needs is gone");
+    }
+}
+
+fn mod_revision(event: &palimpsest_kv::Event) -> u64 {
+    event.entry.mod_revision().get()
+}
+
+/// A compaction does not wait for a watcher, which may wait for it: it is done without what is held, and says so.
+#[test]
+fn a_compaction_tells_what_a_watcher_holds() {
+    let mut store = new();
+    store.put("a", "0").unwrap();
+    store.put("a", "1").unwrap();
+    let watcher = store.watch("a").hold(Hold::revisions(1_000)).start().unwrap();
+    (0..100).for_each(|_| drop(store.put("a", "2").unwrap()));
+    let told = |store: &Faulty| {
+        let progress = store.compaction().unwrap();
+        (progress.removed, progress.total, progress.held, progress.is_finished)
+    };
+    store.compact(store.revision()).unwrap();
+    assert_eq!(told(&store), (0, 1, 100, false));
+    rest(&mut store);
+    assert_eq!(told(&store), (1, 1, 100, true));
+    assert_eq!(batch(&mut store, &watcher).events.len(), 100);
+    rest(&mut store);
+    assert_eq!((told(&store), store.status().unwrap().records), ((1, 1, 0, true), 1));
 }

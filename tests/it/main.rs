@@ -13,6 +13,8 @@ mod crash;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod dry_run;
+#[cfg(test)]
 mod etcd_cases;
 #[cfg(test)]
 mod etcd_snapshot;

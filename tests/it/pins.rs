@@ -208,6 +208,46 @@ fn a_pin_moves_and_two_can_be_of_one_revision() {
     assert_eq!(store.status().unwrap().records, 2);
 }
 
+/// Letting go of a revision that holds nothing is nothing to look at.
+#[test]
+fn a_pin_that_moves_and_holds_nothing_costs_no_checkpoint() {
+    for is_compacted in [false, true] {
+        let mut store = new();
+        write(&mut store, "a1 a2");
+        if is_compacted {
+            store.compact(3).unwrap();
+            rest(&mut store);
+        }
+        let before = store.status().unwrap().checkpoints;
+        for _ in 0..100 {
+            write(&mut store, "b1");
+            store.pin("newest", 0).unwrap();
+            rest(&mut store);
+            assert!(!store.status().unwrap().is_compacting);
+        }
+        let checkpoints = store.status().unwrap().checkpoints - before;
+        assert!(checkpoints < 10, "{checkpoints} checkpoints, compacted before: {is_compacted}");
+    }
+}
+
+/// A pin that goes while a compaction is under way, which still files what it sees under it.
+#[test]
+fn a_pin_that_goes_during_a_compaction_leaves_nothing() {
+    for runs in 0..40 {
+        let (mut store, clock) = (new(), SimClock::ticking(1));
+        (0..150).for_each(|key| drop(store.put(format!("key{key}"), "value").unwrap()));
+        store.pin("old", 0).unwrap();
+        store.delete(Keys::all()).unwrap();
+        store.put("other", "value").unwrap();
+        store.compact(store.revision()).unwrap();
+        (0..runs).for_each(|_| assert!(store.run(&clock, Budget::micros(1)).is_ok()));
+        store.unpin("old").unwrap();
+        store.check().unwrap();
+        rest(&mut store);
+        assert_eq!(store.status().unwrap().records, 1, "after {runs} runs");
+    }
+}
+
 /// What one pin has held is found again under the next that sees it.
 #[test]
 fn a_later_pin_takes_over() {

@@ -45,10 +45,10 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// A compaction to `revision` of what is filed, while these revisions are pinned.
-    pub(crate) fn new(revision: u64, filing: &mut Filing, pins: &Arc<[u64]>) -> Self {
+    /// A compaction to `revision` of what is filed, while these revisions are pinned. What has died after `held` it is to leave.
+    pub(crate) fn new((revision, held): (u64, u64), filing: &mut Filing, pins: &Arc<[u64]>) -> Self {
         filing.begin_job(pins);
-        let total = filing.count_due(revision) as u64;
+        let total = filing.count_due(revision.min(held)) as u64;
         let is_plain = pins.is_empty() && filing.is_plain();
         Self {
             pins: Arc::clone(pins),
@@ -64,8 +64,8 @@ impl Job {
     }
 
     /// A look at what nothing holds any more, after a compaction to `revision`.
-    pub(crate) fn sweep(revision: u64, filing: &mut Filing, pins: &Arc<[u64]>) -> Self {
-        Self { is_sweep: true, ..Self::new(revision, filing, pins) }
+    pub(crate) fn sweep((revision, held): (u64, u64), filing: &mut Filing, pins: &Arc<[u64]>) -> Self {
+        Self { is_sweep: true, ..Self::new((revision, held), filing, pins) }
     }
 
     /// The compaction that is done when this is.
@@ -106,7 +106,10 @@ impl Job {
             if self.batch.is_empty() {
                 match parts.filing.take(revision, &self.pins) {
                     Some(taken) => self.batch.extend(taken),
-                    None => return Ok(Progress::Done),
+                    None => {
+                        self.total = self.removed;
+                        return Ok(Progress::Done);
+                    }
                 }
             }
             if !self.batch.is_empty() {

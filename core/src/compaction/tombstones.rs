@@ -44,6 +44,8 @@ impl Stay {
 pub(crate) struct Tombstones {
     stays: BTreeMap<Position, Stay>,
     by_stay: BTreeSet<(Stay, Position)>,
+    /// Pins that are gone: what waits for them does so no longer. It is filed anew a few thousand at a time, when they are looked at.
+    released: Vec<u64>,
 }
 
 const FIRST: Position = Position::new(0, 0);
@@ -72,6 +74,16 @@ impl Tombstones {
         self.by_stay.range(bound(0, FIRST)..=bound(u64::MAX, LAST)).copied()
     }
 
+    /// Whether any waits for this pin to go.
+    pub(crate) fn has_of(&self, pin: u64) -> bool {
+        self.of_pin(pin).next().is_some()
+    }
+
+    /// Whether this pin is gone, and what waits for it not looked at yet.
+    pub(crate) fn is_released(&self, pin: u64) -> bool {
+        self.released.contains(&pin)
+    }
+
     pub(crate) fn insert(&mut self, tombstone: Position, stay: Stay) {
         if let Some(before) = self.stays.insert(tombstone, stay) {
             self.by_stay.remove(&(before, tombstone));
@@ -92,28 +104,38 @@ impl Tombstones {
         }
     }
 
-    /// Notes that a revision is no longer pinned.
+    /// Notes that a revision is no longer pinned. O(1), but for a search.
     pub(crate) fn release(&mut self, pin: u64) {
-        let released: Vec<_> = self.of_pin(pin).collect();
-        for (stay, tombstone) in released {
-            if let Stay::Pinned { next, .. } = stay {
-                self.insert(tombstone, Stay::Until(next));
-            }
+        if self.has_of(pin) {
+            self.released.push(pin);
         }
     }
 
     /// Whether any waits no longer, once compaction has reached `revision`.
     pub(crate) fn is_due(&self, revision: u64) -> bool {
-        matches!(self.by_stay.first(), Some((Stay::Until(next), _)) if *next <= revision)
+        let is_reached = |first: &(Stay, Position)| matches!(first.0, Stay::Until(next) if next <= revision);
+        !self.released.is_empty() || self.by_stay.first().is_some_and(is_reached)
     }
 
-    /// Takes out those that wait no longer, in order; those among them that a pin needs wait for it from now on.
+    /// Some of those that wait no longer.
+    fn next_due(&mut self, revision: u64) -> Vec<(Stay, Position)> {
+        let Some(pin) = self.released.last().copied() else {
+            let last = (Stay::Until(revision), LAST);
+            return self.by_stay.range(..=last).take(MOST_AT_ONCE).copied().collect();
+        };
+        let due: Vec<_> = self.of_pin(pin).take(MOST_AT_ONCE).collect();
+        if due.len() < MOST_AT_ONCE {
+            self.released.pop();
+        }
+        due
+    }
+
+    /// Takes some out that wait no longer, in order; those among them that a pin needs, or that compaction has not reached, wait for that from
+    /// now on. The pins must not be among those that were let go of.
     pub(crate) fn take_due(&mut self, revision: u64, pins: &[u64]) -> Vec<Position> {
-        let last = (Stay::Until(revision), LAST);
-        let due: Vec<_> = self.by_stay.range(..=last).take(MOST_AT_ONCE).copied().collect();
         let mut taken = Vec::new();
-        for (stay, tombstone) in due {
-            let Stay::Until(next) = stay else { continue };
+        for (stay, tombstone) in self.next_due(revision) {
+            let (Stay::Until(next) | Stay::Pinned { next, .. }) = stay else { continue };
             match Stay::of(tombstone.main, Some(next), (revision, pins)) {
                 Some(stay) => self.insert(tombstone, stay),
                 None => {
@@ -134,5 +156,33 @@ impl Tombstones {
             return Ok(());
         }
         Err("a tombstone that stays is filed twice or not at all".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pin_lets_go_of_is_looked_at_in_parts() {
+        let mut tombstones = Tombstones::default();
+        let count = 2 * MOST_AT_ONCE as u64 + 10;
+        for main in 0..count {
+            // Every other one is seen by another pin, too.
+            let main = 100 + main * 2;
+            tombstones.insert(Position::new(main, 0), Stay::Pinned { pin: 50, next: count * 4 });
+        }
+        let pins = [100 + count];
+        let mut taken = Vec::new();
+        tombstones.release(50);
+        while tombstones.is_due(count * 4) {
+            let left = tombstones.count_of(50);
+            taken.extend(tombstones.take_due(count * 4, &pins));
+            let seen = left - tombstones.count_of(50);
+            assert!((1..=MOST_AT_ONCE).contains(&seen), "{seen} at once");
+            tombstones.check().unwrap();
+        }
+        assert!(taken.is_sorted() && taken.len() as u64 == count / 2 - 1, "{} are taken", taken.len());
+        assert_eq!(tombstones.count_of(pins[0]) as u64, count / 2 + 1);
     }
 }

@@ -125,12 +125,17 @@ impl<'a> Source<'a> {
     /// # Errors
     /// [`Error::Corrupt`] if a page is damaged or there is no such leaf.
     pub(crate) fn locate<S: Storage>(&self, pages: &Pages<S>, position: Position) -> Result<Located> {
+        self.locate_if_there(pages, position)?.ok_or_else(|| missing(position, 0))
+    }
+
+    /// The leaf that a position must be in, if it is there at all.
+    fn locate_if_there<S: Storage>(&self, pages: &Pages<S>, position: Position) -> Result<Option<Located>> {
         if let Some(located) = self.outside_tree(position) {
-            return Ok(located);
+            return Ok(Some(located));
         }
-        let leaf = self.tree.find(position).ok_or_else(|| missing(position, 0))?;
+        let Some(leaf) = self.tree.find(position) else { return Ok(None) };
         let page = pages.load(leaf.place, PageKind::Leaf)?;
-        Ok(Located { position, page, number: leaf.place.page })
+        Ok(Some(Located { position, page, number: leaf.place.page }))
     }
 
     /// The same for many positions, in their order: `None` where it has to be asked for alone, because the page is not in
@@ -195,7 +200,9 @@ impl<'a> Source<'a> {
         position: Position,
         visit: impl FnOnce(&Page, &Record<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        let Located { page, number, .. } = self.locate(pages, position)?;
+        let Some(Located { page, number, .. }) = self.locate_if_there(pages, position)? else {
+            return Ok(None);
+        };
         let leaf = Leaf::of(&page);
         let Some(at) = leaf.find(position) else { return Ok(None) };
         let record = leaf.record(at).map_err(damaged(number))?;

@@ -340,12 +340,12 @@ impl<S: Storage> Store<S> {
 
     /// The compaction that is to be done: the oldest that was asked for, or else the last one once more.
     fn next_job(&mut self) -> Option<Job> {
-        let pins = self.pins.revisions();
+        let (pins, held) = (self.pins.revisions(), self.watchers.held_revision());
         if let Some(revision) = self.queue.front() {
-            return Some(Job::new(*revision, &mut self.filing, pins));
+            return Some(Job::new((*revision, held), &mut self.filing, pins));
         }
         let revision = self.compacted.filter(|_| self.wants_sweep())?;
-        Some(Job::sweep(revision, &mut self.filing, pins))
+        Some(Job::sweep((revision, held), &mut self.filing, pins))
     }
 
     fn compaction_step<C: Clock>(&mut self, deadline: &Deadline<'_, C>) -> Result<Next> {
@@ -389,6 +389,7 @@ impl<S: Storage> Store<S> {
             Ok(Progress::More) => Ok(self.pause(deadline.now())),
             Ok(Progress::Done) => {
                 self.background.job = None;
+                self.filing.end_job();
                 self.background.chunk_at = None;
                 if finished.is_some() {
                     self.queue.pop_front();
@@ -416,6 +417,7 @@ impl<S: Storage> Store<S> {
             removed: job.removed(),
             total: job.total(),
             pages_freed: job.pages_freed(),
+            held: 0,
             is_finished: false,
         });
     }

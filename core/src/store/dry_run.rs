@@ -1,13 +1,13 @@
 //! What a compaction would free.
 
-use alloc::collections::{BTreeMap, VecDeque};
-use alloc::format;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Store;
 use super::reader::Reader;
 use crate::compaction::Dead;
-use crate::error::{Error, PageKind, Result};
+use crate::error::Result;
 use crate::pager::Page;
 use crate::pin::pin_between;
 use crate::records::{Body, Record, Records, with_key};
@@ -44,27 +44,41 @@ pub struct DryRunReport {
 
 /// A compaction that is tried out and changes nothing. It holds nothing of the store, and is worked on in steps.
 ///
-/// What earlier compactions were asked to free is not counted, whether or not they have done so.
+/// What earlier compactions were asked to free is not counted, whether or not they have done so; nor is what is pinned, or what a watcher holds,
+/// as it was when this began.
 #[derive(Clone, Debug)]
 pub struct DryRun {
     revision: u64,
     delimiter: Vec<u8>,
     depth: usize,
-    /// The store's compacted revision when it began.
-    compacted: Option<u64>,
+    horizon: Horizon,
     /// What is looked at next.
     stage: Stage,
     waiting: VecDeque<Dead>,
+    /// Tombstones that are counted and that background work may file elsewhere meanwhile, where they would be found again.
+    counted: BTreeSet<Position>,
     total: Freed,
     prefixes: BTreeMap<Vec<u8>, Freed>,
 }
 
-/// What a dry run looks at.
+/// What a compaction goes by, as it was when a dry run began.
+#[derive(Clone, Debug)]
+struct Horizon {
+    compacted: Option<u64>,
+    /// The lists of the dead are those of then.
+    generation: u64,
+    pins: Arc<[u64]>,
+    /// What has died by this revision is removed: what the compaction is to, or as far as watchers let it.
+    reached: u64,
+}
+
+/// What a dry run looks at: in this order, which is the one in which background work moves what has died by the compacted revision, so that
+/// nothing escapes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The dead that wait for a compaction, in one of their lists and from a position on.
     Waiting((usize, Position)),
-    /// The tombstones that stayed because of older records.
+    /// The tombstones that stayed because of older records, and what background work has in hand.
     Tombstones,
     Done,
 }
@@ -87,7 +101,7 @@ impl<S: Storage> Store<S> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`Store::compact`]: [`Error::Compacted`], [`Error::FutureRevision`].
+    /// Those of [`Store::compact`]: [`Error::Compacted`](crate::Error::Compacted), [`Error::FutureRevision`](crate::Error::FutureRevision).
     pub fn dry_run(&self, revision: impl Into<Revision>) -> Result<DryRun> {
         let revision = revision.into();
         self.check_compactable(revision)?;
@@ -95,9 +109,15 @@ impl<S: Storage> Store<S> {
             revision: revision.get(),
             delimiter: Vec::new(),
             depth: 0,
-            compacted: self.compacted,
+            horizon: Horizon {
+                compacted: self.compacted,
+                generation: self.filing.generation(),
+                pins: Arc::clone(self.pins.revisions()),
+                reached: revision.get().min(self.watchers.held_revision()),
+            },
             stage: Stage::Waiting((0, Position::new(0, 0))),
             waiting: VecDeque::new(),
+            counted: BTreeSet::new(),
             total: Freed::default(),
             prefixes: BTreeMap::new(),
         })
@@ -113,10 +133,11 @@ impl DryRun {
     }
 
     /// Works for at most the budget plus about one page's work. Answers with the report once it is done, with nothing before. The store may be
-    /// written to in between; when it is compacted meanwhile, this begins anew.
+    /// written to in between, and work in the background; when it is compacted meanwhile, or its rules change, this begins anew.
     ///
     /// # Errors
-    /// [`Error::Compacted`] if the store has been compacted to the revision or later; [`Error::Corrupt`], [`Error::Storage`].
+    /// [`Error::Compacted`](crate::Error::Compacted) if the store has been compacted to the revision or later;
+    /// [`Error::Corrupt`](crate::Error::Corrupt), [`Error::Storage`](crate::Error::Storage).
     pub fn step<S: Storage>(
         &mut self,
         store: &Store<S>,
@@ -124,33 +145,28 @@ impl DryRun {
         budget: Budget,
     ) -> Result<Option<DryRunReport>> {
         let deadline = Deadline::start(clock, budget);
-        if self.compacted != store.compacted {
+        let Horizon { compacted, generation, .. } = self.horizon;
+        if (compacted, generation) != (store.compacted, store.filing.generation()) {
             *self = store.dry_run(self.revision)?.by_prefix(&self.delimiter, self.depth);
         }
         loop {
             if let Some(dead) = self.waiting.pop_front() {
-                if let Some((bytes, prefix)) = self.look_at(store, dead)? {
+                if let Some((bytes, prefix)) = self.look_at(store, dead)?
+                    && self.counts_first(store, dead)
+                {
                     self.total.add(bytes);
                     prefix.into_iter().for_each(|prefix| self.prefixes.entry(prefix).or_default().add(bytes));
                 }
             } else {
                 match self.stage {
                     Stage::Waiting(start) => {
-                        // Where nothing was ever pinned, what died before goes before.
-                        let after =
-                            self.compacted.filter(|_| store.filing.is_plain() && store.pins.len() == 0);
-                        let deaths = (after.unwrap_or(0), self.revision);
-                        let found = store.filing.next_dead(start, deaths);
+                        let found = store.filing.next_dead(start, self.deaths(store));
                         let next = found.as_ref().map(|(_, next)| *next);
                         self.stage = next.map_or(Stage::Tombstones, Stage::Waiting);
                         self.waiting.extend(found.into_iter().flat_map(|(dead, _)| dead));
                     }
                     Stage::Tombstones => {
-                        self.waiting.extend(store.filing.tombstones_ending(self.revision));
-                        self.waiting.extend(store.filing.unsettled());
-                        let at_work = store.waiting_dead().into_iter();
-                        // They died by the compacted revision, which is all that matters.
-                        self.waiting.extend(at_work.map(|position| Dead { position, death: position.main }));
+                        self.waiting.extend(self.left_by_others(store));
                         self.stage = Stage::Done;
                     }
                     Stage::Done => return Ok(Some(self.report())),
@@ -184,6 +200,34 @@ impl DryRun {
         }
     }
 
+    /// After which revision, and by which, what waits for a compaction has died if it is to be looked at.
+    fn deaths<S: Storage>(&self, store: &Store<S>) -> (u64, u64) {
+        // Where nothing is pinned and nothing was left for a pin, what died before goes before.
+        let is_plain = self.horizon.pins.is_empty() && store.filing.is_plain();
+        (self.horizon.compacted.filter(|_| is_plain).unwrap_or(0), self.horizon.reached)
+    }
+
+    /// What has died by the compacted revision and was already looked at, or is just now: of that, tombstones may be among what this compaction
+    /// removes first, and puts are not.
+    fn left_by_others<S: Storage>(&self, store: &Store<S>) -> Vec<Dead> {
+        if self.horizon.pins.is_empty() {
+            return Vec::new();
+        }
+        let is_of_tombstone = |dead: &Dead| dead.death == dead.position.main + 1;
+        let unsettled = store.filing.unsettled().filter(is_of_tombstone);
+        // They died by the compacted revision, which is all that matters.
+        let of_job = |position: Position| Dead { position, death: position.main };
+        let at_work = store.waiting_dead().into_iter().map(of_job);
+        let ending = store.filing.tombstones_ending(self.horizon.reached).into_iter();
+        ending.chain(unsettled).chain(at_work).collect()
+    }
+
+    /// Whether a record that would be removed is not counted yet.
+    fn counts_first<S: Storage>(&mut self, store: &Store<S>, dead: Dead) -> bool {
+        // Background work moves nothing else.
+        dead.death > store.compacted.unwrap_or(0) || self.counted.insert(dead.position)
+    }
+
     /// Whether the compaction would remove a dead record, and no earlier one is to.
     fn would_go<S: Storage>(
         &self,
@@ -192,7 +236,7 @@ impl DryRun {
         (key, body): (&[u8], &Body<'_>),
     ) -> bool {
         let position = dead.position;
-        let (rules, compacted) = (reader.rules, self.compacted.unwrap_or(0));
+        let (rules, compacted) = (reader.rules, self.horizon.compacted.unwrap_or(0));
         let rule = rules.of(key);
         let died = dead.death <= rules.reach(rule, compacted);
         let next = || reader.index.neighbours(key, position).next.map(|step| step.position.main);
@@ -211,12 +255,13 @@ impl DryRun {
         }
         let next = next();
         let stays = |compacted| reader.needs_tombstone((key, position), next, compacted);
-        (!died || stays(compacted)) && !stays(self.revision)
+        (!died || stays(compacted)) && !stays(self.horizon.reached)
     }
 
-    /// How many bytes a dead record takes, and the prefix that it is counted by; nothing if a pin holds it.
+    /// How many bytes a dead record takes, and the prefix that it is counted by; nothing if it is not removed by this compaction. One that is
+    /// gone by now was removed by another.
     fn look_at<S: Storage>(&self, store: &Store<S>, dead: Dead) -> Result<Option<(u64, Option<Vec<u8>>)>> {
-        let (reader, position) = (store.reader(), dead.position);
+        let (reader, position) = (Reader { pinned: &self.horizon.pins, ..store.reader() }, dead.position);
         let pages = store.pager.pages();
         let look = |_page: &Page, record: &Record<'_>| {
             if !with_key(pages, &record.body, |key| self.would_go(&reader, dead, (key, &record.body)))? {
@@ -234,10 +279,7 @@ impl DryRun {
             };
             Ok(Some(((bytes + apart) as u64, prefix)))
         };
-        let found = store.records.source().visit(pages, position, look)?;
-        found.ok_or_else(|| {
-            Error::corrupt(0, PageKind::Leaf, format!("the dead record {position} is missing"))
-        })
+        Ok(store.records.source().visit(pages, position, look)?.flatten())
     }
 }
 

@@ -41,7 +41,7 @@ pub enum Holder {
         id: u64,
         /// The revision that it has got to.
         revision: Revision,
-        /// Bytes of keys and values written since then, or more where that is not known exactly.
+        /// Bytes of keys and values written since then, or up to a thirty-second part less where that is not known exactly.
         bytes: u64,
     },
 }

@@ -27,8 +27,8 @@ pub(super) fn deaths(steps: &[(u64, Change)], versions: usize) -> Vec<Option<u64
     deaths
 }
 
-/// Files every dead record of a store that is compacted to a revision and has some pinned, as compactions that have looked at all of them
-/// would have; those of rules that keep something for a while wait for that. Costs some 100 ns a record.
+/// Files every dead record of a store in which compaction has reached a revision and some are pinned, as compactions that have looked at all of
+/// them would have; those of rules that keep something for a while wait for that. Costs some 100 ns a record.
 pub(super) fn file_all(index: &Index, rules: Rules, (compacted, pins): (u64, &[u64])) -> Filing {
     let rules = Arc::new(rules);
     let mut filing = Filing::new(Arc::clone(&rules));

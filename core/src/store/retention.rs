@@ -55,8 +55,10 @@ impl<S: Storage> Store<S> {
             return;
         }
         if let Some(rules) = self.background.retaining.next_rules.take() {
-            let horizon = (self.compacted.unwrap_or(0), &**self.pins.revisions());
-            self.filing = file_all(&self.index, rules, horizon);
+            // What a watcher has yet to be told of waits for it as for a compaction, pinned or not.
+            let reached = self.compacted.unwrap_or(0).min(self.watchers.held_revision());
+            let filing = file_all(&self.index, rules, (reached, self.pins.revisions()));
+            self.filing = filing.following(&self.filing);
             self.background.retaining.next = None;
         }
     }

@@ -73,7 +73,12 @@ pub struct CompactionProgress {
     pub total: u64,
     /// Pages that it has freed so far, less those it has filled anew.
     pub pages_freed: u64,
-    /// Whether everything is removed and durable.
+    /// Dead records that it leaves at present, because a watcher that holds was not told of everything before them. [`Store::run`] removes them
+    /// once that is so; they are not among the others.
+    ///
+    /// [`Store::run`]: crate::Store::run
+    pub held: u64,
+    /// Whether everything that nothing holds is removed, and that is durable. It does not wait for what is `held`.
     pub is_finished: bool,
 }
 

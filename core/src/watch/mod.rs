@@ -174,8 +174,8 @@ impl Watchers {
         held.map(Watcher::held_revision).min().unwrap_or(u64::MAX)
     }
 
-    /// The watchers that compaction waits for: their numbers, the revisions that they have got to, and bytes written since, or more where that
-    /// is not known exactly.
+    /// The watchers that compaction waits for: their numbers, the revisions that they have got to, and bytes written since, or a little less
+    /// where that is not known exactly.
     pub(crate) fn holding(&self) -> impl Iterator<Item = (u64, u64, u64)> + '_ {
         let watchers = self.holders.ids.iter().filter_map(|id| Some((*id, self.watchers.get(id)?)));
         watchers.map(|(id, watcher)| {
@@ -240,6 +240,7 @@ impl Watchers {
         if !self.watchers.iter().all(|(id, watcher)| !watcher.has_more() || self.ready.contains(id)) {
             return Err("there is something to tell to a watcher that is not ready");
         }
+        self.holders.check()?;
         self.watchers.values().try_for_each(Watcher::check)
     }
 }

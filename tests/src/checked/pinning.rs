@@ -70,11 +70,13 @@ impl<M: Medium> Checked<M> {
         }
     }
 
-    /// Once everything is removed that can be, it is known what there is for the new rules. While a watcher holds some of it, it is not.
+    /// Once everything is removed that can be, it is known what there is for the new rules. While a watcher holds some of it, it is not, and those
+    /// that there are are set anew, which must change nothing.
     pub(super) fn set_retention(&mut self, rules: &[Kept]) {
         self.run_until_idle();
         if self.has_held {
-            return;
+            let same = self.options.retention.clone();
+            return self.store().set_retention(same).expect("these were rules");
         }
         let of = |(prefix, versions): &Kept| RetentionRule::of(prefix).newest(*versions);
         self.options.retention = rules.iter().map(of).collect();
