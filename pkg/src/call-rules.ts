@@ -21,7 +21,12 @@ export const keysRules: Rules = { ...countRules, ...readRules, keys: rules.keys,
 /** The options of `range`. */
 export const rangeRules: Rules = { ...keysRules, values: rules.values, keysOnly: rules.flag }
 /** The options of `history`. */
-export const historyRules: Rules = { ...pastRules, reverse: rules.flag, from: rules.revision, keysOnly: rules.flag }
+export const historyRules: Rules = {
+  ...pastRules,
+  reverse: rules.flag,
+  from: rules.revision,
+  keysOnly: rules.flag,
+}
 /** The options of `diff`. */
 export const diffRules: Rules = { ...pastRules, ...selectionRules, keysOnly: rules.flag }
 /** The options of `put`. */

@@ -48,12 +48,15 @@ export class Channel {
   #sent = STORE_ID
   readonly #made: Map<number, Again> = new Map()
   #isLost = false
+  /** The leader that the worker has told of last. */
+  #epoch: number
   #base = 0
   #end: PalimpsestError | undefined
 
-  constructor(worker: WorkerLike, state: State, onFailure: (error: PalimpsestError) => void) {
+  constructor(worker: WorkerLike, { state, epoch }: Opened, onFailure: (error: PalimpsestError) => void) {
     this.#worker = worker
     this.#state = state
+    this.#epoch = epoch
     this.#onFailure = onFailure
   }
 
@@ -66,6 +69,11 @@ export class Channel {
   /** With another leader: what was newer than this revision is undone, as far as it is known here from the leader before. */
   get base(): number {
     return this.#base
+  }
+
+  /** Whether there is no leader, as far as it is known here. */
+  get isLost(): boolean {
+    return this.#isLost
   }
 
   /** Throws if nothing can be asked any more. */
@@ -108,6 +116,7 @@ export class Channel {
       for (const answer of message.answers) this.#answer(answer)
     }
     if (message.type === 'lost') this.lose(message.last)
+    if (message.type === 'leaderless') this.#giveUp()
     if (message.type === 'opened') this.#resume(message)
     if (message.type === 'refused') this.end(errorOf(message.thrown) as PalimpsestError)
     if (message.type === 'failure') this.#onFailure(errorOf(message.thrown) as PalimpsestError)
@@ -120,6 +129,8 @@ export class Channel {
 
   /** The leader is gone; it may have done what it was sent up to the request `last`. */
   lose(last: number): void {
+    // Nothing was sent since.
+    if (this.#isLost) return
     this.#isLost = true
     this.#requests = []
     for (const [id, { reject, request }] of [...this.#asking]) {
@@ -130,9 +141,10 @@ export class Channel {
   }
 
   /** There is a leader again. What was made is made anew, the older first, and then what was not answered is asked. */
-  #resume({ state, base }: Opened): void {
+  #resume({ state, base, epoch }: Opened): void {
     if (!this.#isLost) return
     this.#base = base
+    this.#epoch = epoch
     this.#isLost = false
     this.#state = state
     for (const [as, again] of [...this.#made]) {
@@ -146,6 +158,22 @@ export class Channel {
         this.#asking.delete(id)
         reject(lost(request.method))
       }
+    }
+  }
+
+  /**
+   * Nothing tells when there is a leader again. Who only reads waits for it; what else is asked is answered now. Of a store that is closed
+   * there is nothing left to do if all was durable.
+   */
+  #giveUp(): void {
+    if (!this.#isLost) return
+    const isDurable = this.#state.durableRevision >= this.#state.revision
+    for (const [id, { resolve, reject, request }] of [...this.#asking]) {
+      const isClosing = request.on === STORE_ID && request.method === 'close'
+      if (!isClosing && REPEATABLE.has(request.method)) continue
+      this.#asking.delete(id)
+      if (isClosing && isDurable) resolve(undefined as never)
+      else reject(lost(request.method))
     }
   }
 
@@ -185,7 +213,7 @@ export class Channel {
     this.#requests = []
     if (requests.length === 0) return
     this.#sent = this.#last
-    this.#worker.postMessage({ type: 'requests', requests } satisfies Order)
+    this.#worker.postMessage({ type: 'requests', epoch: this.#epoch, requests } satisfies Order)
   }
 }
 

@@ -4,7 +4,7 @@ import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
 import { engineOf } from './engine.js'
 import { browserHost } from './host.js'
 import { isInIndexedDb, openIndexedDb } from './indexeddb.js'
-import { isInOpfs, isOpfsHere, openOpfs } from './opfs.js'
+import { hasOpfs, isInOpfs, openOpfs } from './opfs.js'
 
 function openFile(): never {
   throw new PalimpsestError(
@@ -19,7 +19,7 @@ function openFile(): never {
  */
 export async function chosen(name: string): Promise<'opfs' | 'indexeddb'> {
   const isNewInIndexedDb = async () => !(await isInIndexedDb(name))
-  return isOpfsHere() && ((await isInOpfs(name)) || (await isNewInIndexedDb())) ? 'opfs' : 'indexeddb'
+  return (await hasOpfs()) && ((await isInOpfs(name)) || (await isNewInIndexedDb())) ? 'opfs' : 'indexeddb'
 }
 
 async function openAny(name: string): Promise<OpenStorage> {

@@ -1,4 +1,4 @@
-import { PalimpsestError } from '../errors.js'
+import { closed, PalimpsestError } from '../errors.js'
 import type { OpenStorage } from '../open.js'
 import type { SyncStorage } from '../types.js'
 import { connect, type Ended, isThere, StoredImage, write } from './database.js'
@@ -42,6 +42,7 @@ class DatabaseStorage implements SyncStorage {
   readonly #stored: StoredImage
   #database: IDBDatabase | undefined
   #failure: PalimpsestError | undefined
+  #isClosed = false
   /** The transactions that have begun, and the one that begins when they are done. */
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
@@ -90,13 +91,20 @@ class DatabaseStorage implements SyncStorage {
     this.#assertSound()
   }
 
+  /** What has not begun yet is not written any more: the store may be another's by then. */
   close(): void {
+    this.#isClosed = true
+    this.#disconnect()
+  }
+
+  #disconnect(): void {
     this.#database?.close()
     this.#database = undefined
   }
 
   #assertSound(): void {
     if (this.#failure !== undefined) throw this.#failure
+    if (this.#isClosed) throw closed('store')
   }
 
   #run(): Promise<void> {
@@ -121,12 +129,13 @@ class DatabaseStorage implements SyncStorage {
         if (millis > 0) await pause(millis)
         this.#assertSound()
         this.#database ??= await this.#connect()
+        this.#assertSound()
         await write(this.#database, job)
         return
       } catch (thrown) {
         error = thrown
-        if (!isLost(thrown)) break
-        this.close()
+        if (this.#isClosed || isLost(thrown)) this.#disconnect()
+        if (this.#isClosed || !isLost(thrown)) break
       }
     }
     this.#failure ??= failure('write', error)

@@ -6,6 +6,8 @@ const PATIENCE = 2000
 const FIRST_PAUSE = 10
 /** The longest pause. */
 const LONGEST_PAUSE = 250
+/** What the names of all locks begin with. */
+const PREFIX = 'palimpsest-kv/'
 
 /** Tries to have something for oneself alone; answers `undefined` if another one has it. */
 export type Claim<T> = () => Promise<T | undefined>
@@ -37,8 +39,17 @@ export function take(name: string, options: LockOptions = {}): Promise<(() => vo
       }
       return new Promise(unlock => resolve(unlock))
     }
-    navigator.locks.request(`palimpsest-kv/${name}`, options, held).catch(error => reject(refused(error)))
+    navigator.locks.request(`${PREFIX}${name}`, options, held).catch(error => reject(refused(error)))
   })
+}
+
+/** Which of the locks whose names begin alike is had by whoever has another lock: the rest of its name. */
+export async function heldBy(name: string, beginning: string): Promise<string | undefined> {
+  const { held = [] } = await navigator.locks.query()
+  const holder = held.find(lock => lock.name === `${PREFIX}${name}`)
+  const prefix = `${PREFIX}${beginning}`
+  const other = held.find(lock => lock.clientId === holder?.clientId && lock.name?.startsWith(prefix))
+  return holder && other?.name?.slice(prefix.length)
 }
 
 function refused(error: Error): Error {

@@ -78,8 +78,8 @@ function unsupported(why: string): PalimpsestError {
   return new PalimpsestError('UNSUPPORTED', `the browser's private file system can't be used: ${why}`)
 }
 
-/** Whether the engine can use the private file system in this thread. */
-export function isOpfsHere(): boolean {
+/** Whether this thread has what the engine needs of a private file system. */
+function isOpfsHere(): boolean {
   const handle = (globalThis as { FileSystemFileHandle?: { prototype: object } }).FileSystemFileHandle
   return handle !== undefined && 'createSyncAccessHandle' in handle.prototype
 }
@@ -99,13 +99,24 @@ async function folder(): Promise<FileSystemDirectoryHandle> {
   }
 }
 
+/** Whether the engine can use the private file system in this thread, and the browser does not refuse it. */
+export async function hasOpfs(): Promise<boolean> {
+  return folder().then(
+    () => true,
+    () => false,
+  )
+}
+
+/** What browsers call it that another one has a file: most of them, and Safari. */
+const HELD = ['NoModificationAllowedError', 'InvalidStateError']
+
 /** The file for itself alone; `undefined` if another one has it. */
 async function exclusive(file: FileSystemFileHandle): Promise<FileSystemSyncAccessHandle | undefined> {
   try {
     return await file.createSyncAccessHandle()
   } catch (error) {
     if (isQuota(error)) throw full()
-    if ((error as Error).name !== 'NoModificationAllowedError') throw error
+    if (!HELD.includes((error as Error).name)) throw error
     return undefined
   }
 }

@@ -1,6 +1,6 @@
 import { type ErrorCode, type ErrorFields, PalimpsestError } from '../errors.js'
 import type { Parts } from '../ops.js'
-import type { CompactionProgress, StorageInfo } from '../types.js'
+import type { CompactionProgress, Status, StorageInfo } from '../types.js'
 
 /** The number of the store among the objects that the worker holds for the page. The page gives the others theirs. */
 export const STORE_ID = 0
@@ -44,14 +44,21 @@ export interface TabName {
   readonly id: string
 }
 
-/** The store can be used: for the first time, or again with another leader. */
-export interface Opened {
+/** A store that can be used. */
+export interface Begun {
   readonly type: 'opened'
   readonly storage: StorageInfo
   readonly state: State
-  readonly tab: TabName | undefined
   /** The newest revision that the leader found when it opened the store: what was newer before that is undone. */
   readonly base: number
+}
+
+/** The store can be used: for the first time, or again with another leader. */
+export interface Opened extends Begun {
+  readonly tab: TabName | undefined
+  readonly role: Status['role']
+  /** The number of the leader. What is asked bears it, and is not done by another one: the page will ask that one again. */
+  readonly epoch: number
 }
 
 /** The leader is gone. Whether it has done what it did not answer is unknown up to this request; it has done none after it. */
@@ -64,6 +71,8 @@ export interface Lost {
 export type Message =
   | Opened
   | Lost
+  /** There has been no leader for long, and nothing tells when there will be one. */
+  | { readonly type: 'leaderless' }
   | { readonly type: 'refused'; readonly thrown: Thrown }
   | { readonly type: 'answers'; readonly answers: readonly Answer[]; readonly state: State | undefined }
   | { readonly type: 'failure'; readonly thrown: Thrown }
@@ -75,8 +84,10 @@ export type Order =
       readonly wasm: WebAssembly.Module
       readonly options: object
       readonly hears: boolean
+      /** Whether the page opens the store, or has it and has lost its worker. */
+      readonly comes: 'anew' | 'back'
     }
-  | { readonly type: 'requests'; readonly requests: readonly Request[] }
+  | { readonly type: 'requests'; readonly epoch: number; readonly requests: readonly Request[] }
   | { readonly type: 'leave' }
 
 /** A transaction, as it crosses. */

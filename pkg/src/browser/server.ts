@@ -41,6 +41,8 @@ export interface ServerPlan {
   readonly role: t.Status['role']
   /** What is done when the page closes its store. */
   readonly close: () => Promise<void>
+  /** Called before a request is answered, with the error if it has failed. */
+  readonly answered?: (request: Request, error?: unknown) => void
 }
 
 /**
@@ -119,13 +121,14 @@ export class Server {
 
   #answer(request: Request, id: number): void {
     const answer = this.#asked(request)
-    const given = (answer: Answer) => {
+    const given = (answer: Answer, error?: unknown) => {
       this.#answers.push(answer)
       this.changed()
+      this.#plan.answered?.(request, error)
     }
     const answered = answer.then(
       value => given({ id, value }),
-      error => given({ id, thrown: thrownOf(error) }),
+      error => given({ id, thrown: thrownOf(error) }, error),
     )
     if (REPEATABLE.has(request.method)) return
     this.#changing.add(answered)

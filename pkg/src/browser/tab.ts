@@ -1,28 +1,26 @@
 // One tab among those that have a store open: one leads and has the engine, the others follow and send it what their pages ask.
-import type { Background } from '../background.js'
-import { invalid, type PalimpsestError } from '../errors.js'
-import type * as t from '../types.js'
-import { locked, take } from './lock.js'
-import { type Message, type Opened, type Request, type TabName, thrownOf } from './protocol.js'
-import { type Served, Server } from './server.js'
+import { Following } from './following.js'
+import { Leading, type Spent, type Store } from './leading.js'
+import { heldBy, locked, take } from './lock.js'
+import { type Begun, type Message, type Request, type TabName, thrownOf } from './protocol.js'
+import type { Settings } from './settings.js'
+import { type Join, leadership, life, type Word } from './words.js'
 
-type Store = t.Store<t.ValueCodec, 'utf8' | 'bytes'>
-
-/** A leader that is asked and says nothing for so long is asked whether it is there, and after as long again it hangs; in milliseconds. */
-const SILENCE = 4000
-/** How long a tab that opens the store waits to hear of a leader, in milliseconds: longer than it takes to end one that hangs. */
-const PATIENCE = 10_000
-
-/** What tabs say to all others of a store. */
-export type Word =
-  /** Who leads? */
-  | { readonly type: 'seek' }
-  /** I do, soon. */
-  | { readonly type: 'opening' }
-  | { readonly type: 'leads'; readonly leader: string }
-  | { readonly type: 'join'; readonly leader: string; readonly from: string; readonly terms: string }
-  /** The leader does not answer: its page is to end its worker. */
-  | { readonly type: 'hung'; readonly leader: string }
+/**
+ * How often a tab looks whether it hears of a leader that it waits for, in milliseconds. All times are counted in these looks, so that a
+ * computer that slept, and its tabs with it, looks no worse than one that did not.
+ */
+const LOOK = 1000
+/** A leader that says nothing for so many looks is asked whether it is there. */
+const SEEK = 4
+/** A leader that says nothing for so many looks hangs. It is not sent anything from then on. */
+const HUNG = 8
+/** Who hangs is named again after so many looks: its page may not have heard it. */
+const REPEAT = 2
+/** After so many looks, longer than it takes to notice and to end a leader that hangs, a tab that opens the store gives up. */
+const PATIENCE = 14
+/** After so many looks nothing more is expected of a leader: those who wait are told. Longer than `HUNG` by more than `STALE`. */
+const GIVE_UP = 20
 
 /** What a tab is given. */
 export interface TabPlan {
@@ -30,46 +28,38 @@ export interface TabPlan {
   readonly key: string
   /** What all tabs must have opened it with alike, in words. */
   readonly terms: string
-  readonly open: () => Promise<Store>
+  /** Whether the page opens the store, or has it and has lost its worker. */
+  readonly comes: 'anew' | 'back'
+  /** Opens the store; the settings are those that were made since it was opened first. */
+  readonly open: (settings: Settings) => Promise<Store>
   /** Tells the page. */
   readonly say: (message: Message) => void
 }
 
-/** What a leader says to one follower. */
-type Told = Message | { readonly type: 'refused'; readonly thrown: ReturnType<typeof thrownOf> }
-
-/** Serves a store to a page, and tells it of changes until it is let go of. */
-export function serving(store: Store, plan: Omit<ConstructorParameters<typeof Server>[0], 'store'>): Server {
-  const server = new Server({ ...plan, store: store as unknown as Served })
-  server.observe((store as unknown as { background: Background }).background)
-  return server
-}
-
-/** The lock that a tab has for as long as it lives. */
-function life(id: string): string {
-  return `tab/${id}`
-}
-
 /**
- * One tab. Invariants: it leads exactly while it has the lock of the store's leader; a follower has sent nothing to any but `#leader`; the
- * page was told `lost` before it is told of another leader.
+ * One tab. Invariants: it leads exactly while it has the lock of the store's leader; a follower has sent nothing to any but
+ * `#following`; the page was told `lost` before it is told of another leader; what it has sent before it has heard of that is not done.
  */
 export class Tab {
   readonly #plan: TabPlan
   readonly #name: TabName
   readonly #line: BroadcastChannel
-  readonly #followers: Map<string, { server: Server; channel: BroadcastChannel }> = new Map()
-  #store: Store | undefined
-  #base = 0
-  #server: Server | undefined
+  #settings: Settings = {}
+  #following: Following | undefined
+  #leading: Leading | undefined
   #isOpening = false
-  #leader: string | undefined
-  #channel: BroadcastChannel | undefined
-  #watchdog: ReturnType<typeof setTimeout> | undefined
-  #patience: ReturnType<typeof setTimeout> | undefined
+  #unlock: () => void = () => {}
+  /** How often it had another leader, or none, before. */
+  #epoch = 0
+  #isKnown: boolean
+  #looks: ReturnType<typeof setInterval> | undefined
+  /** Looks since anything was heard, and since this tab waits to be let in for the first time. */
+  #silent = 0
+  #waited = 0
 
   constructor(plan: TabPlan) {
     this.#plan = plan
+    this.#isKnown = plan.comes === 'back'
     this.#name = { line: `palimpsest-kv/${plan.key}`, id: crypto.randomUUID() }
     this.#line = new BroadcastChannel(this.#name.line)
     this.#line.onmessage = ({ data }) => this.#hear(data as Word)
@@ -78,30 +68,28 @@ export class Tab {
   /** Leads if nobody does, else follows, and waits for its turn. */
   async start(): Promise<void> {
     await take(life(this.#name.id))
-    const lock = `leader/${this.#plan.key}`
+    const lock = leadership(this.#plan.key)
     const unlock = await take(lock, { ifAvailable: true })
     if (unlock !== undefined) return this.#lead(unlock)
-    this.#wait()
     this.#say({ type: 'seek' })
+    this.#watch()
     await this.#lead((await take(lock)) as () => void)
   }
 
-  /** What the page asks. */
-  serve(requests: readonly Request[]): void {
-    if (this.#server !== undefined) this.#server.serve(requests)
-    else if (this.#channel !== undefined) {
-      this.#channel.postMessage(requests)
-      this.#watchdog ??= setTimeout(() => this.#suspect(), SILENCE)
-    }
+  /** What the page asks, which knows of so many leaders. */
+  serve(epoch: number, requests: readonly Request[]): void {
+    // Of who leads now the page has not heard: it will ask again.
+    if (epoch !== this.#epoch) return
+    this.#leading?.serve(requests)
+    this.#following?.ask(requests, this.#silent < HUNG ? 'now' : 'later')
+    if (this.#following !== undefined) this.#watch()
   }
 
   /** Closes the store, or leaves it. The followers are told what was done of what they have asked. */
   async close(): Promise<void> {
-    const handOver = async ({ server, channel }: { server: Server; channel: BroadcastChannel }) =>
-      channel.postMessage({ type: 'lost', last: await server.handOver() } satisfies Message)
     this.#line.close()
-    await Promise.all([...this.#followers.values()].map(handOver))
-    await this.#store?.close()
+    this.#stopLooking()
+    await this.#leading?.close()
   }
 
   #say(word: Word): void {
@@ -109,120 +97,182 @@ export class Tab {
   }
 
   #hear(word: Word): void {
-    const leads = this.#server !== undefined
-    if (word.type === 'seek' && leads) this.#say({ type: 'leads', leader: this.#name.id })
+    const leading = this.#leading
+    if (word.type === 'seek' && leading !== undefined) this.#say({ type: 'leads', leader: this.#name.id })
     if (word.type === 'seek' && this.#isOpening) this.#say({ type: 'opening' })
-    if (word.type === 'join' && leads && word.leader === this.#name.id) this.#welcome(word.from, word.terms)
-    if (leads || this.#isOpening) return
-    if (word.type === 'opening') this.#wait()
+    if (word.type === 'join' && word.leader === this.#name.id) leading?.welcome(word)
+    if (leading !== undefined || this.#isOpening) return
+    if (word.type === 'opening') {
+      this.#silent = 0
+      this.#waited = 0
+    }
     if (word.type === 'leads') this.#follow(word.leader)
   }
 
   async #lead(unlock: () => void): Promise<void> {
+    this.#unlock = unlock
     this.#isOpening = true
+    this.#stopLooking()
     this.#say({ type: 'opening' })
-    clearTimeout(this.#patience)
     this.#lose(Number.POSITIVE_INFINITY)
+    let store: Store | undefined
     try {
-      const store = await this.#plan.open()
-      this.#store = store
-      this.#base = store.revision
-      const { say } = this.#plan
-      const server = serving(store, { post: say, role: 'leader', close: () => this.close() })
-      say({ ...(await this.#opened(server)), tab: this.#name })
-      this.#server = server
+      store = await this.#plan.open(this.#settings)
+      const leading = this.#newLeading(store)
+      const begun = await leading.begun()
+      this.#leading = leading
+      this.#isOpening = false
+      this.#sayOpened(begun, 'leader')
       this.#say({ type: 'leads', leader: this.#name.id })
     } catch (error) {
-      this.#refuse(error)
-      unlock()
-    } finally {
-      this.#isOpening = false
+      await store?.close().catch(() => {})
+      this.#end(error)
     }
+  }
+
+  #newLeading(store: Store): Leading {
+    const { say, terms } = this.#plan
+    return new Leading({
+      ...{ store, terms, say, id: this.#name.id, settings: this.#settings },
+      channel: join => this.#channelOf(join),
+      close: () => this.close(),
+      spent: spent => this.#retire(spent),
+    })
+  }
+
+  /** This tab can't have the store; others may. */
+  #end(error: unknown): void {
+    this.#line.close()
+    this.#refuse(error)
+    this.#unlock()
+  }
+
+  /** Opens the store again, or lets another tab do so whose engine is sound. */
+  async #retire(spent: Spent): Promise<void> {
+    const leading = this.#leading
+    if (leading === undefined) return
+    this.#leading = undefined
+    this.#isOpening = true
+    this.#settings = leading.settings
+    const last = await leading.retire()
+    if (spent.why === 'refused') {
+      this.#tellLost(last)
+      await this.#lead(this.#unlock)
+      return
+    }
+    this.#end(spent.error)
   }
 
   #refuse(error: unknown): void {
     this.#plan.say({ type: 'refused', thrown: thrownOf(error) })
   }
 
-  async #opened(server: Server): Promise<Opened> {
-    const { storage } = this.#store as Store
-    return { type: 'opened', storage, state: await server.state(), tab: undefined, base: this.#base }
+  #sayOpened(begun: Begun, role: 'leader' | 'follower'): void {
+    this.#isKnown = true
+    this.#plan.say({ ...begun, tab: this.#name, epoch: this.#epoch, role })
   }
 
-  async #welcome(from: string, terms: string): Promise<void> {
-    const store = this.#store as Store
-    const channel = this.#channelOf(this.#name.id, from)
-    const post = (message: Told) => channel.postMessage(message)
-    if (terms !== this.#plan.terms) {
-      post({ type: 'refused', thrown: thrownOf(otherTerms(this.#plan.terms, terms)) })
-      return
-    }
-    const close = async () => void (await store.flush())
-    const server = serving(store, { post, role: 'follower', close })
-    channel.onmessage = ({ data }) => server.serve(data as Request[])
-    this.#followers.set(from, { server, channel })
-    // Its lock is to be had when it is gone, in whatever way.
-    take(life(from)).then(unlock => {
-      this.#followers.delete(from)
-      server.end()
-      channel.close()
-      unlock?.()
-    })
-    post(await this.#opened(server))
-  }
-
-  #channelOf(leader: string, follower: string): BroadcastChannel {
-    return new BroadcastChannel(`${this.#name.line}/${leader}/${follower}`)
-  }
-
-  /** Whoever is to be the leader must say so soon, or else does not share the store. */
-  #wait(): void {
-    if (this.#leader !== undefined) return
-    clearTimeout(this.#patience)
-    this.#patience = setTimeout(() => this.#refuse(locked(this.#plan.key)), PATIENCE)
+  #channelOf({ leader, from, epoch }: Pick<Join, 'leader' | 'from' | 'epoch'>): string {
+    return `${this.#name.line}/${leader}/${from}/${epoch}`
   }
 
   #follow(leader: string): void {
-    this.#calm()
-    if (leader === this.#leader) return
-    this.#lose(Number.POSITIVE_INFINITY)
-    clearTimeout(this.#patience)
-    const channel = this.#channelOf(leader, this.#name.id)
-    channel.onmessage = ({ data }) => {
-      this.#calm()
-      const told = data as Told
-      if (told.type === 'lost') this.#lose(told.last)
-      else this.#plan.say(told.type === 'opened' ? { ...told, tab: this.#name } : told)
+    this.#heard()
+    if (leader !== this.#following?.leader) {
+      this.#lose(Number.POSITIVE_INFINITY)
+      this.#following = this.#newFollowing(leader)
+      this.#watch()
     }
-    this.#leader = leader
-    this.#channel = channel
-    this.#say({ type: 'join', leader, from: this.#name.id, terms: this.#plan.terms })
+    // A leader that was not there yet has not heard it.
+    if (this.#following?.isOpened !== true)
+      this.#say({ ...this.#joining(leader), type: 'join', terms: this.#plan.terms })
   }
 
+  #joining(leader: string): { leader: string; from: string; epoch: number } {
+    return { leader, from: this.#name.id, epoch: this.#epoch }
+  }
+
+  #newFollowing(leader: string): Following {
+    return new Following({
+      leader,
+      channel: this.#channelOf(this.#joining(leader)),
+      heard: () => this.#heard(),
+      opened: (begun, settings) => {
+        this.#settings = settings
+        this.#sayOpened(begun, 'follower')
+      },
+      lost: last => {
+        this.#lose(last)
+        this.#say({ type: 'seek' })
+        this.#watch()
+      },
+      set: settings => {
+        this.#settings = settings
+      },
+      say: told => this.#plan.say(told),
+    })
+  }
+
+  /** The leader is gone, which has taken the requests up to `last` at most. */
   #lose(last: number): void {
-    this.#calm()
-    if (this.#channel === undefined) return
-    this.#channel.close()
-    this.#channel = undefined
+    const following = this.#following
+    if (following === undefined) return
+    following.end()
+    this.#following = undefined
+    this.#tellLost(Math.min(last, following.last))
+  }
+
+  #tellLost(last: number): void {
+    this.#epoch += 1
     this.#plan.say({ type: 'lost', last })
   }
 
-  /** The leader was heard. */
-  #calm(): void {
-    clearTimeout(this.#watchdog)
-    this.#watchdog = undefined
+  #heard(): void {
+    this.#silent = 0
+    this.#following?.goOn()
   }
 
-  #suspect(): void {
-    const leader = this.#leader as string
-    this.#say({ type: 'seek' })
-    this.#watchdog = setTimeout(() => {
-      this.#watchdog = undefined
-      this.#say({ type: 'hung', leader })
-    }, SILENCE)
+  /** Looks, for as long as something is waited for. */
+  #watch(): void {
+    if (this.#looks !== undefined) return
+    this.#silent = 0
+    this.#looks = setInterval(() => this.#look(), LOOK)
   }
-}
 
-function otherTerms(theirs: string, ours: string): PalimpsestError {
-  return invalid(`another tab has the store open with ${theirs}: this one can't have it with ${ours}`)
+  #stopLooking(): void {
+    clearInterval(this.#looks)
+    this.#looks = undefined
+  }
+
+  #look(): void {
+    if (this.#following?.isWaiting === false) {
+      this.#stopLooking()
+      return
+    }
+    this.#silent += 1
+    if (this.#silent % SEEK === 0) this.#say({ type: 'seek' })
+    if (this.#silent >= HUNG && this.#silent % REPEAT === 0) void this.#accuse()
+    if (this.#isKnown) this.#giveUp()
+    else this.#waitFor()
+  }
+
+  /** Has the page of the leader end its worker. */
+  async #accuse(): Promise<void> {
+    const leader = this.#following?.leader ?? (await heldBy(leadership(this.#plan.key), life('')))
+    if (leader !== undefined && !this.#isOpening) this.#say({ type: 'hung', leader })
+  }
+
+  /** Whoever is to be the leader must let this tab in soon, or else does not share the store. */
+  #waitFor(): void {
+    this.#waited += 1
+    if (this.#waited < PATIENCE) return
+    this.#stopLooking()
+    this.#refuse(locked(this.#plan.key))
+  }
+
+  #giveUp(): void {
+    if (this.#silent % GIVE_UP !== 0) return
+    this.#lose(Number.POSITIVE_INFINITY)
+    this.#plan.say({ type: 'leaderless' })
+  }
 }

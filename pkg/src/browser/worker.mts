@@ -3,11 +3,12 @@
  *
  * @packageDocumentation
  */
-import type { NamedStorage, OpenOptions, Store, ValueCodec } from '../types.js'
+import type { NamedStorage, OpenOptions, ValueCodec } from '../types.js'
 import { chosen, openInPlace } from './in-place.js'
+import { type Store, serving } from './leading.js'
 import { type Message, type Order, thrownOf } from './protocol.js'
-import type { Server } from './server.js'
-import { serving, Tab } from './tab.js'
+import type { Settings } from './settings.js'
+import { Tab } from './tab.js'
 
 /** The thread of the worker, which talks to the page. */
 const thread = globalThis as unknown as {
@@ -21,13 +22,13 @@ type Opening = Extract<Order, { type: 'open' }>
 const say = (message: Message): void => thread.postMessage(message)
 
 /** What answers the page. */
-let side: Pick<Server, 'serve'> | undefined
+let side: Pick<Tab, 'serve'> | undefined
 let close: (() => Promise<void>) | undefined
 
-function opener({ wasm, options, hears }: Opening): () => Promise<Store<ValueCodec, 'utf8' | 'bytes'>> {
+function opener({ wasm, options, hears }: Opening): (settings: Settings) => Promise<Store> {
   const asked = options as OpenOptions<ValueCodec>
   const onError = hears ? (error: Error) => say({ type: 'failure', thrown: thrownOf(error) }) : undefined
-  return () => openInPlace(async () => wasm, { ...asked, onError })
+  return settings => openInPlace(async () => wasm, { ...asked, ...settings, onError })
 }
 
 /** What a tab must have in common with its leader. */
@@ -36,8 +37,8 @@ function termsOf({ values = 'utf8', keys = 'utf8', durability = 'strict' }: Open
 }
 
 /** Without locks there are no other tabs, or no storage at all, as opening tells. */
-async function alone(open: () => Promise<Store<ValueCodec, 'utf8' | 'bytes'>>): Promise<void> {
-  const store = await open()
+async function alone(open: (settings: Settings) => Promise<Store>): Promise<void> {
+  const store = await open({})
   close = () => store.close()
   const server = serving(store, { post: say, role: undefined, close })
   say({
@@ -45,9 +46,11 @@ async function alone(open: () => Promise<Store<ValueCodec, 'utf8' | 'bytes'>>): 
     storage: store.storage,
     state: await server.state(),
     tab: undefined,
+    role: undefined,
+    epoch: 0,
     base: store.revision,
   })
-  side = server
+  side = { serve: (_only, requests) => server.serve(requests) }
 }
 
 async function open(order: Opening): Promise<void> {
@@ -56,7 +59,7 @@ async function open(order: Opening): Promise<void> {
     if (navigator.locks === undefined) return await alone(opener(order))
     const { name, storage } = options
     const key = `${storage === 'auto' ? await chosen(name) : storage}/${name}`
-    const tab = new Tab({ key, terms: termsOf(options), open: opener(order), say })
+    const tab = new Tab({ key, terms: termsOf(options), comes: order.comes, open: opener(order), say })
     side = tab
     close = () => tab.close()
     await tab.start()
@@ -74,6 +77,6 @@ async function leave(): Promise<void> {
 
 thread.addEventListener('message', ({ data }) => {
   if (data.type === 'open') void open(data)
-  else if (data.type === 'requests') side?.serve(data.requests)
+  else if (data.type === 'requests') side?.serve(data.epoch, data.requests)
   else if (data.type === 'leave') void leave()
 })

@@ -23,11 +23,21 @@ export async function site(t, { pages = 1, path = '/', origin = ORIGIN } = {}) {
   return { context, opened, page: opened[0] }
 }
 
-/** Opens a store in a page, as `globalThis.db`. Answers what it says of its storage, or its error. */
+/**
+ * Opens a store in a page, as `globalThis.db`. Answers what it says of its storage, or its error. With a `patch`, the source of a module,
+ * the worker runs that first.
+ */
 export function opened(page, options) {
-  return page.evaluate(async ({ makesWorker, ...options }) => {
+  return page.evaluate(async ({ makesWorker, patch, ...options }) => {
     const { open } = await import('/package.js')
-    const worker = makesWorker ? () => new Worker('/worker.js', { type: 'module' }) : undefined
+    const patched = () => {
+      const modules = [`data:text/javascript,${encodeURIComponent(patch)}`, `${location.origin}/worker.js`]
+      const source = modules.map(module => `import ${JSON.stringify(module)}`).join('\n')
+      return URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
+    }
+    const isOwn = makesWorker || patch !== undefined
+    const start = () => new Worker(patch === undefined ? '/worker.js' : patched(), { type: 'module' })
+    const worker = isOwn ? start : undefined
     const began = performance.now()
     try {
       globalThis.db = await open({ name: 'app', storage: 'opfs', worker, ...options })
@@ -53,4 +63,40 @@ export function having(page, work, argument) {
     },
     { source, argument },
   )
+}
+
+export const pause = millis => new Promise(resolve => setTimeout(resolve, millis))
+
+/** Ends the process of a page. */
+export async function crash(page) {
+  const session = await page.context().newCDPSession(page)
+  await Promise.race([session.send('Page.crash').catch(() => {}), page.waitForEvent('crash')])
+  await page.close().catch(() => {})
+}
+
+/** Lets the worker of a page run for so long, or for ever, without hearing anything. */
+export function hang(page, millis = Number.MAX_SAFE_INTEGER) {
+  // Not within what the browser is asked to do here, which even `terminate` would wait for.
+  return page.workers()[0].evaluate(millis => {
+    setTimeout(() => {
+      const end = performance.now() + millis
+      while (performance.now() < end);
+    }, 10)
+  }, millis)
+}
+
+/** Lets a page stand still for so long. */
+export function standStill(page, millis) {
+  return page.evaluate(millis => {
+    setTimeout(() => {
+      const end = performance.now() + millis
+      while (performance.now() < end);
+    }, 10)
+  }, millis)
+}
+
+/** The names of the locks that pages and workers of the site have. */
+export async function locks(page) {
+  const names = await page.evaluate(async () => (await navigator.locks.query()).held.map(({ name }) => name))
+  return names.map(name => name.replace('palimpsest-kv/', ''))
 }

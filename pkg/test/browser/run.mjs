@@ -47,7 +47,7 @@ const PLACES = [
 const KILLED = { storages: ['opfs', 'indexeddb'], lanes: 3 }
 
 /** Tests that drive browsers from outside; each is a place, too. */
-const DRIVEN = ['frames', 'pages', 'tabs', 'bundlers']
+const DRIVEN = ['frames', 'pages', 'tabs', 'takeover', 'bundlers']
 
 async function inPlace(browser, origin, plan) {
   const context = await browser.newContext()

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { random } from '../support/ledger.mjs'
-import { having, ORIGIN, opened, site } from './driven.mjs'
+import { crash, hang, having, ORIGIN, opened, pause, site } from './driven.mjs'
 
 const SEED = Number(process.env.PALIMPSEST_SEED ?? 1)
 const TABS = 5
@@ -16,24 +16,13 @@ const ENDS = {
     await page.close()
   },
   'is loaded anew': page => page.reload().then(() => page.close()),
-  crashes: async page => {
-    const session = await page.context().newCDPSession(page)
-    await Promise.race([session.send('Page.crash').catch(() => {}), page.waitForEvent('crash')])
-    await page.close().catch(() => {})
-  },
+  crashes: crash,
   hangs: async page => {
-    const [worker] = page.workers()
-    worker
-      .evaluate(() => {
-        for (;;);
-      })
-      .catch(() => {})
-    await page.waitForTimeout(12_000)
+    await hang(page)
+    await pause(12_000)
     await page.close()
   },
 }
-
-const pause = millis => new Promise(resolve => setTimeout(resolve, millis))
 
 /** The tabs of one store, and the model: what they were told. */
 class Tabs {
