@@ -48,7 +48,8 @@ impl Retaining {
 
 impl<S: Storage> Store<S> {
     /// Changes which versions stay whatever is compacted, from now on, or from when the compaction that is under way has finished. What is gone
-    /// does not come back; what is still there is kept or given up as the new rules say. Costs looking at all positions in the index.
+    /// does not come back; what is still there is kept or given up as the new rules say. Costs looking at all positions in the index: at once, or
+    /// in the steps of [`Store::run`] where a compaction is under way.
     ///
     /// ```
     /// # use palimpsest_kv::{Options, RetentionRule, Store, storage::MemoryStorage};
