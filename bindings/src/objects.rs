@@ -226,6 +226,7 @@ pub(crate) struct ProgressObject {
     removed: u64,
     total: u64,
     pages_freed: u64,
+    held: u64,
     finished: bool,
 }
 
@@ -236,6 +237,7 @@ impl From<CompactionProgress> for ProgressObject {
             removed: progress.removed,
             total: progress.total,
             pages_freed: progress.pages_freed,
+            held: progress.held,
             finished: progress.is_finished,
         }
     }

@@ -28,7 +28,7 @@ export class EngineJob implements CompactionJob {
   constructor(revision: number, source: JobSource) {
     this.revision = revision
     this.#source = source
-    this.#last = { revision, removed: 0, total: 0, pagesFreed: 0, finished: false }
+    this.#last = { revision, removed: 0, total: 0, pagesFreed: 0, held: 0, finished: false }
     source.background.observe(this.#observer)
     this.#look()
   }
@@ -106,5 +106,6 @@ export class EngineJob implements CompactionJob {
 }
 
 function isSame(one: CompactionProgress, other: CompactionProgress): boolean {
-  return one.removed === other.removed && one.total === other.total && one.finished === other.finished
+  const isAsFar = one.removed === other.removed && one.total === other.total && one.held === other.held
+  return isAsFar && one.finished === other.finished
 }

@@ -143,6 +143,7 @@ export interface RawProgress {
   removed: number
   total: number
   pagesFreed: number
+  held: number
   finished: boolean
 }
 

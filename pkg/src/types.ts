@@ -61,7 +61,12 @@ export interface CompactionProgress {
   readonly total: number
   /** Pages freed so far, less those filled anew. */
   readonly pagesFreed: number
-  /** Whether everything is removed and durable. */
+  /**
+   * Records that it leaves for now, because a watch that holds was not told of everything before them. They are removed once that is so, and
+   * are not among the others.
+   */
+  readonly held: number
+  /** Whether everything that nothing holds is removed, and that is durable. It does not wait for what is `held`. */
   readonly finished: boolean
 }
 
@@ -79,7 +84,10 @@ export interface WaitOptions {
 export interface CompactionJob {
   /** The revision compacted to. Reads below it are refused from the start. */
   readonly revision: number
-  /** Fulfilled once everything is removed and durable; rejected if the background work fails or the store is closed. */
+  /**
+   * Fulfilled once everything that nothing holds is removed, and that is durable; rejected if the background work fails or the store is closed.
+   * It does not wait for watches that hold: `held` tells what is left for them.
+   */
   readonly done: Promise<CompactionProgress>
   /** As `done`, with a signal that ends the wait. */
   wait(options?: WaitOptions): Promise<CompactionProgress>

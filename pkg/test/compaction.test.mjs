@@ -23,7 +23,14 @@ test('compact answers at once, the job runs by itself, and the newest values sta
   const past = await contents(held)
   const job = await db.compact(1501)
   assert.equal(job.revision, 1501)
-  assert.deepEqual(job.status(), { revision: 1501, removed: 0, total: 1000, pagesFreed: 0, finished: false })
+  assert.deepEqual(job.status(), {
+    revision: 1501,
+    removed: 0,
+    total: 1000,
+    pagesFreed: 0,
+    held: 0,
+    finished: false,
+  })
   assert.equal((await refusal(() => db.get('k00000', { revision: 1500 }))).code, 'COMPACTED')
   const steps = []
   for await (const progress of job.progress()) steps.push(progress)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use palimpsest_kv::{Budget, Error, Options, RetentionRule, Store};
+use palimpsest_kv::{Budget, Durability, Error, Options, RetentionRule, Store};
 use palimpsest_kv_tests::copying::{exported, imported};
 use palimpsest_kv_tests::faulty::FaultyStorage;
 use palimpsest_kv_tests::sim::{SimClock, run_until_idle};
@@ -161,6 +161,60 @@ fn rules_change_when_the_compaction_that_is_under_way_has_finished() {
     store.compact(store.revision()).unwrap();
     rest(&mut store, &clock);
     assert_eq!(records(&store), 15);
+}
+
+/// Rules that have waited for a compaction are taken up a few keys at a time, and whatever is done meanwhile is done by them, too.
+#[test]
+fn rules_that_have_waited_are_taken_up_in_small_steps() {
+    for kept in [1, 3] {
+        let (disk, clock) = (FaultyStorage::new(), SimClock::ticking(1));
+        let mut store = open(&disk, &[]);
+        let put = |store: &mut Faulty, key: usize| {
+            store.with_durability(Durability::Relaxed).put(format!("k{key:04}"), "value").unwrap();
+        };
+        let one = |store: &mut Faulty| assert!(store.run(&clock, Budget::micros(1)).is_ok());
+        (0..4_000).for_each(|key| put(&mut store, key % 2_000));
+        store.pin("early", 0).unwrap();
+        (0..300).for_each(|key| drop(store.delete(format!("k{:04}", key * 5).as_str()).unwrap()));
+        store.pin("late", 0).unwrap();
+        (0..100).for_each(|key| put(&mut store, key * 5));
+        store.compact(store.revision()).unwrap();
+        (0..30).for_each(|_| one(&mut store));
+        store.set_retention(vec![RetentionRule::of("k").newest(kept)]).unwrap();
+        assert_eq!(store.status().unwrap().retention_rules, 0, "the compaction has begun");
+        while store.status().unwrap().finished.is_none() {
+            one(&mut store);
+        }
+        let mut steps = 0;
+        while store.status().unwrap().retention_rules == 0 {
+            one(&mut store);
+            steps += 1;
+            match steps % 4 {
+                0 => put(&mut store, steps * 13 % 2_000),
+                1 => put(&mut store, steps * 57 % 2_000),
+                2 => drop(store.delete(format!("k{:04}", steps * 31 % 2_000).as_str()).unwrap()),
+                _ => store.check().map(drop).unwrap(),
+            }
+            match steps {
+                8 => store.unpin("late").unwrap(),
+                12 => drop(store.compact(store.revision()).unwrap()),
+                16 => store.unpin("early").unwrap(),
+                _ => {}
+            }
+        }
+        assert!(steps > 20, "{steps} steps for 2,000 keys");
+        store.check().unwrap();
+        rest(&mut store, &clock);
+        (0..2_000).for_each(|key| put(&mut store, key));
+        (0..2_000).for_each(|key| put(&mut store, key));
+        store.compact(store.revision()).unwrap();
+        rest(&mut store, &clock);
+        let few = records(&store) - 2_000 * kept.min(2);
+        assert!(few <= if kept == 1 { 0 } else { 2_000 }, "{few} more");
+        store.set_retention(Vec::new()).unwrap();
+        rest(&mut store, &clock);
+        assert_eq!(records(&store), 2_000);
+    }
 }
 
 fn versions(store: &Faulty, key: &str) -> Vec<u64> {

@@ -158,6 +158,15 @@ impl Index {
         self.heads.range(ALL).map(|entry| (entry.key, self.history_of(entry)))
     }
 
+    /// The same behind a key, or from the first on.
+    pub(crate) fn entries_after<'a>(
+        &'a self,
+        last: Option<&'a [u8]>,
+    ) -> impl Iterator<Item = (&'a [u8], Vec<Step>)> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.heads.range((from, Bound::Unbounded)).map(|entry| (entry.key, self.history_of(entry)))
+    }
+
     /// Keys with a history, deleted ones too.
     pub(crate) fn len(&self) -> usize {
         self.heads.len()

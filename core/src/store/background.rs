@@ -354,7 +354,11 @@ impl<S: Storage> Store<S> {
         }
         let now = deadline.now();
         if self.background.job.is_none() {
-            self.take_up_rules();
+            while self.take_up_rules() == Progress::More {
+                if deadline.has_passed() {
+                    return Ok(Next::Now);
+                }
+            }
             self.background.job = self.next_job();
         }
         let Some(mut job) = self.background.job.take() else { return Ok(Next::Idle) };

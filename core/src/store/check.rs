@@ -28,6 +28,7 @@ impl<S: Storage> Store<S> {
         self.records.tree().check().map_err(|what| broken(what.into()))?;
         self.index.check().map_err(broken)?;
         self.filing.check(self.pins.revisions()).map_err(broken)?;
+        self.background.retaining.check(self.pins.revisions()).map_err(broken)?;
         self.pins.check().map_err(|what| broken(what.into()))?;
         let mut reachable: Vec<PageId> = self.pager.own_pages().collect();
         reachable.extend(self.records.tree().branch_pages().into_iter().map(|(page, _bytes)| page));

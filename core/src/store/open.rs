@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::background::Background;
-use super::refile::file_all;
+use super::refile::Refiling;
 use super::remembered::Remembered;
 use super::{Options, Store};
 use crate::compaction::{Filing, Rules};
@@ -272,11 +272,8 @@ impl<S: Storage> Opening<S> {
         self.attach(&loaded.attached)?;
         let rules = Rules::new(&options.retention, &self.remembered.times);
         let filing = if self.remembered.pins.len() > 0 || !rules.is_empty() {
-            file_all(
-                &loaded.index,
-                rules,
-                (self.remembered.scheduled.unwrap_or(0), self.remembered.pins.revisions()),
-            )
+            let horizon = (self.remembered.scheduled.unwrap_or(0), self.remembered.pins.revisions());
+            Refiling::all(&loaded.index, rules, horizon)
         } else {
             loaded.filing
         };

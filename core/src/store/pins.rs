@@ -149,6 +149,7 @@ impl<S: Storage> Store<S> {
     fn release(&mut self, gone: Option<u64>) {
         if let Some(revision) = gone {
             self.filing.release(revision);
+            self.background.retaining.release(revision);
         }
     }
 

@@ -1,12 +1,14 @@
 //! Rules of retention, and the time that they count.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Store;
-use super::refile::file_all;
-use crate::compaction::{RetentionRule, Rules};
+use super::refile::Refiling;
+use crate::compaction::{Filing, RetentionRule, Rules};
 use crate::error::Result;
+use crate::pager::Progress;
 use crate::scheduler::{Clock, Deadline, Next, Time};
 use crate::storage::Storage;
 
@@ -20,12 +22,34 @@ const MOST_INTERVAL: Duration = Duration::from_mins(10);
 pub(super) struct Retaining {
     /// Rules that take the place of those that there are, when no compaction is under way.
     next_rules: Option<Rules>,
+    /// What is dead is filed anew by such rules.
+    refiling: Option<Refiling>,
     next: Option<Time>,
+}
+
+impl Retaining {
+    /// Where what dies of a key is filed besides.
+    #[inline]
+    pub(super) fn filing_of(&mut self, key: &[u8]) -> Option<&mut Filing> {
+        self.refiling.as_mut().and_then(|refiling| refiling.filing_of(key))
+    }
+
+    /// Notes that a revision is no longer pinned.
+    pub(super) fn release(&mut self, pin: u64) {
+        self.refiling.iter_mut().for_each(|refiling| refiling.release(pin));
+    }
+
+    /// # Errors
+    /// The first violation of an invariant found, in words.
+    pub(super) fn check(&self, pins: &[u64]) -> core::result::Result<(), String> {
+        self.refiling.as_ref().map_or(Ok(()), |refiling| refiling.check(pins))
+    }
 }
 
 impl<S: Storage> Store<S> {
     /// Changes which versions stay whatever is compacted, from now on, or from when the compaction that is under way has finished. What is gone
-    /// does not come back; what is still there is kept or given up as the new rules say. Costs looking at all positions in the index.
+    /// does not come back; what is still there is kept or given up as the new rules say. Costs looking at all positions in the index: at once, or
+    /// in the steps of [`Store::run`] where a compaction is under way.
     ///
     /// ```
     /// # use palimpsest_kv::{Options, RetentionRule, Store, storage::MemoryStorage};
@@ -40,27 +64,35 @@ impl<S: Storage> Store<S> {
         Rules::validate(&rules)?;
         self.background.retaining.next_rules = Some(Rules::new(&rules, &self.times));
         self.options.retention = rules;
-        self.take_up_rules();
+        self.background.retaining.refiling = None;
+        if self.background.job.is_none() {
+            while self.take_up_rules() == Progress::More {}
+        }
         Ok(())
     }
 
-    /// Whether rules wait for a compaction to end.
+    /// Whether rules wait for a compaction to end, or are being taken up.
     pub(super) fn has_next_rules(&self) -> bool {
-        self.background.retaining.next_rules.is_some()
+        self.background.retaining.next_rules.is_some() || self.background.retaining.refiling.is_some()
     }
 
-    /// Takes up new rules, unless a compaction is under way: while it is, the index may lack what it is about to remove.
-    pub(super) fn take_up_rules(&mut self) {
-        if self.background.job.is_some() {
-            return;
-        }
-        if let Some(rules) = self.background.retaining.next_rules.take() {
+    /// Takes up new rules, if there are any, a few keys at a time; answers whether that goes on. No compaction may be under way until it is done:
+    /// while one is, the index may lack what it is about to remove.
+    pub(super) fn take_up_rules(&mut self) -> Progress {
+        let retaining = &mut self.background.retaining;
+        if let Some(rules) = retaining.next_rules.take() {
             // What a watcher has yet to be told of waits for it as for a compaction, pinned or not.
             let reached = self.compacted.unwrap_or(0).min(self.watchers.held_revision());
-            let filing = file_all(&self.index, rules, (reached, self.pins.revisions()));
-            self.filing = filing.following(&self.filing);
-            self.background.retaining.next = None;
+            retaining.refiling = Some(Refiling::begin(rules, (reached, self.pins.revisions())));
         }
+        let Some(mut refiling) = retaining.refiling.take() else { return Progress::Done };
+        if refiling.next_keys(&self.index) == Progress::More {
+            retaining.refiling = Some(refiling);
+            return Progress::More;
+        }
+        self.filing = refiling.finish().following(&self.filing);
+        retaining.next = None;
+        Progress::Done
     }
 
     /// Finds out what is old enough for the rules that keep something for a while.

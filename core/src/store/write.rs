@@ -235,7 +235,9 @@ impl<S: Storage> Store<S> {
                 self.leases.attach(key, lease);
                 self.note_for_watchers((key, value.len()), position, EventKind::Put);
                 if let Some(tombstone) = effect.follows {
-                    self.filing.note_next(tombstone, writing.main);
+                    let anew = self.background.retaining.filing_of(key);
+                    let filings = core::iter::once(&mut self.filing).chain(anew);
+                    filings.for_each(|filing| filing.note_next(tombstone, writing.main));
                 }
                 self.file_replaced(key, effect.replaced, writing.main);
             }
@@ -259,14 +261,17 @@ impl<S: Storage> Store<S> {
     /// Files what has died by a put at revision `main`: what it replaces, or the version that is no longer among those that a rule keeps.
     fn file_replaced(&mut self, key: &[u8], replaced: Option<Position>, main: u64) {
         let Some(replaced) = replaced else { return };
-        let rule = self.filing.rules().of(key);
-        match self.filing.rules().versions(rule) {
-            1 => self.filing.push(replaced, main, rule),
-            versions => {
-                let puts = self.index.puts_before_newest(key, versions);
-                let kept = if sabotaged!(OneVersionLess) { versions - 1 } else { versions };
-                if let Some(position) = puts.get(kept - 1) {
-                    self.filing.push(*position, main, rule);
+        let anew = self.background.retaining.filing_of(key);
+        for filing in core::iter::once(&mut self.filing).chain(anew) {
+            let rule = filing.rules().of(key);
+            match filing.rules().versions(rule) {
+                1 => filing.push(replaced, main, rule),
+                versions => {
+                    let puts = self.index.puts_before_newest(key, versions);
+                    let kept = if sabotaged!(OneVersionLess) { versions - 1 } else { versions };
+                    if let Some(position) = puts.get(kept - 1) {
+                        filing.push(*position, main, rule);
+                    }
                 }
             }
         }
@@ -274,13 +279,16 @@ impl<S: Storage> Store<S> {
 
     /// Files what has died by a delete: the last version and those that a rule has kept, and the tombstone with its own death.
     fn file_deleted(&mut self, key: &[u8], replaced: Position, (tombstone, death): (Position, u64)) {
-        let rule = self.filing.rules().of(key);
-        self.filing.push(tombstone, death, rule);
-        match self.filing.rules().versions(rule) {
-            1 => self.filing.push(replaced, tombstone.main, rule),
-            versions => {
-                let puts = self.index.puts_before_newest(key, versions);
-                puts.iter().for_each(|position| self.filing.push(*position, tombstone.main, rule));
+        let anew = self.background.retaining.filing_of(key);
+        for filing in core::iter::once(&mut self.filing).chain(anew) {
+            let rule = filing.rules().of(key);
+            filing.push(tombstone, death, rule);
+            match filing.rules().versions(rule) {
+                1 => filing.push(replaced, tombstone.main, rule),
+                versions => {
+                    let puts = self.index.puts_before_newest(key, versions);
+                    puts.iter().for_each(|position| filing.push(*position, tombstone.main, rule));
+                }
             }
         }
     }

@@ -69,5 +69,6 @@ function hasBegun({ total, finished }: CompactionProgress): boolean {
 
 /** Whether two messages tell the same of a compaction. */
 export function isSame(one: CompactionProgress, other: CompactionProgress): boolean {
-  return one.removed === other.removed && one.total === other.total && one.finished === other.finished
+  const isAsFar = one.removed === other.removed && one.total === other.total && one.held === other.held
+  return isAsFar && one.finished === other.finished
 }
