@@ -114,13 +114,19 @@ impl<S: Storage> Pager<S> {
         })
     }
 
-    /// A page that the storage has already, if it is not reserved for something else. Whoever bounds the storage keeps a reserve of its own.
+    /// A page that the storage has already, if it is not reserved for something else. Whoever bounds the storage keeps a reserve of its own,
+    /// but the medium may end before the bound: that the storage can grow no more is known only where it has reached it.
     fn allocate_unreserved(&mut self) -> Option<PageId> {
         let reserved = match self.purpose {
-            Purpose::Put if self.bound.is_none() && !sabotaged!(ReserveIgnored) => RESERVED_PAGES,
+            Purpose::Put if !self.is_at_bound() && !sabotaged!(ReserveIgnored) => RESERVED_PAGES,
             Purpose::Put | Purpose::Work => 0,
         };
         if self.space.free_len() > reserved { self.space.allocate() } else { None }
+    }
+
+    /// Whether the bound leaves no room for the reserve to be added.
+    fn is_at_bound(&self) -> bool {
+        self.bound.is_some_and(|bound| bound < self.space.pages().saturating_add(RESERVED_PAGES))
     }
 
     /// The page after `page` if it is free, else the lowest free one.
