@@ -224,7 +224,12 @@ impl<S: Storage> Pager<S> {
     pub(crate) fn write_run(&mut self, start: PageId, bytes: &[u8]) -> Result<PageRef> {
         self.pages.write_raw(start, bytes)?;
         self.unsynced_pages += bytes.len() / self.page_bytes();
-        Ok(PageRef { page: start.get(), checksum: checksum(self.pages.store_id(), start.get(), bytes) })
+        Ok(self.run_at(start, bytes))
+    }
+
+    /// What is to name a run of overflow pages that holds these bytes.
+    pub(crate) fn run_at(&self, start: PageId, bytes: &[u8]) -> PageRef {
+        PageRef { page: start.get(), checksum: checksum(self.pages.store_id(), start.get(), bytes) }
     }
 
     /// Keeps a page that stands at its place in memory, as far as there is room.
