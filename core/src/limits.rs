@@ -47,7 +47,8 @@ pub const SHRINK_LEAST_BYTES: u64 = 1 << 20;
 /// Pages that a compaction or a shrinking writes before they are synced: else the next commit's sync, or a checkpoint's, would wait for all
 /// of them at once.
 pub(crate) const BACKGROUND_SYNC_PAGES: usize = 128;
-/// Bytes that are cut off the storage's end in one step: file systems take the time to free each block.
+/// Bytes that are cut off the storage's end in one step: file systems take the time to free each block. A quarter of it is what ends a step that
+/// moves long values.
 pub(crate) const SHRINK_STEP_BYTES: u64 = 2 << 20;
 /// Free pages that are left at the storage's end at least when it is made shorter.
 pub(crate) const SHRINK_SPARE_PAGES: u32 = 8;

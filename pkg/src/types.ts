@@ -169,7 +169,7 @@ export interface Status {
   readonly usedBytes: number
   /** How many bytes may be in use; `undefined` if that is not bounded. */
   readonly quotaBytes: number | undefined
-  /** Whether the last write that was refused with `NO_SPACE` would be refused again. */
+  /** Whether the last write that was refused with `NO_SPACE` would be refused again; one that even an empty store has no room for does not count. */
   readonly isOutOfSpace: boolean
   /** Whether the storage is being made shorter, or is to be. */
   readonly isShrinking: boolean
@@ -430,7 +430,8 @@ export interface Store<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8
   /**
    * Gives free pages at the end of the storage back, in the background and in small steps, while everything goes on; what stands there moves
    * to lower pages. `status().isShrinking` tells when it is done. It happens by itself once more than a quarter of the storage, and at least
-   * 1 MiB, is free. Snapshots that are open hold the pages that they reach.
+   * 1 MiB, is free. Snapshots that are open hold the pages that they reach; when one is gone that was in the way, it goes on by itself.
+   * Where it has met damage, nothing happens until the store is opened again.
    */
   shrink(): Promise<void>
   /** Hashes the history up to a revision, without one all of it, as etcd's `HashKV` does. It reads all of the store, at once. */

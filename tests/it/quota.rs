@@ -124,6 +124,40 @@ impl Full {
     }
 }
 
+#[test]
+fn an_empty_store_raises_no_alarm_whatever_it_refuses() {
+    for page_bytes in [512, 4096] {
+        let quota = 60 * page_bytes;
+        let mut full = Full::new(Case { page_bytes, ..case(Way::Keys, quota, 0) });
+        let mut refused = 0;
+        for value_bytes in (quota / 2..quota * 2).step_by(quota / 200) {
+            match full.store.put("large", vec![1; value_bytes]) {
+                Err(Error::NoSpace { .. }) => refused += 1,
+                other => drop(other.expect("it is refused for no other reason")),
+            }
+            for key in ["large", "small"] {
+                full.store.delete(key).expect("a store can delete");
+                full.store.compact(full.store.revision()).expect("a store can compact");
+                run_until_idle(&mut full.store, &full.clock, Budget::millis(2));
+                full.store.put("small", "value").expect("there is room for it");
+            }
+            let status = full.store.status().expect("it tells");
+            assert!(!status.is_out_of_space, "after a value of {value_bytes} bytes: {status:?}");
+        }
+        assert!(refused > 200, "only {refused} were refused");
+    }
+}
+
+#[test]
+fn what_never_fits_does_not_end_the_alarm_of_what_does() {
+    let mut full = Full::new(case(Way::Keys, 1 << 20, 10_000));
+    full.fill();
+    assert!(matches!(full.store.put("large", vec![1; 1_400_000]), Err(Error::NoSpace { .. })));
+    assert!(full.store.status().expect("it tells").is_out_of_space, "the store is as full as before");
+    full.empty();
+    assert!(!full.store.status().expect("it tells").is_out_of_space);
+}
+
 pub(crate) fn full_stores_get_room_again() {
     for case in CASES {
         println!("{case:?}");

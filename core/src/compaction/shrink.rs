@@ -1,4 +1,5 @@
-//! Emptying the end of the storage: leaves and long values that stand there are copied to lower pages, a leaf at a time.
+//! Emptying the end of the storage: leaves and long values that stand there are copied to lower pages, a leaf at a time, or some of its long
+//! values.
 //!
 //! One pass over the leaves finds them all. What it costs is what lives, and not how long the storage has become.
 
@@ -6,9 +7,11 @@ use alloc::vec::Vec;
 
 use super::parts::Parts;
 use crate::error::{PageKind, Result};
-use crate::limits::BACKGROUND_SYNC_PAGES;
+use crate::limits::{BACKGROUND_SYNC_PAGES, SHRINK_STEP_BYTES};
 use crate::pager::{Page, PageId};
-use crate::records::{Body, Fit, Leaf, LeafBuilder, LeafRef, Record, Records, damaged};
+use crate::records::{
+    Body, Fit, Leaf, LeafBuilder, LeafRef, MovedChain, Record, Records, beyond, damaged, move_below,
+};
 use crate::revision::Position;
 use crate::scheduler::{Clock, Deadline};
 use crate::storage::Storage;
@@ -21,8 +24,8 @@ const LEAF_PAGES: u32 = 4;
 pub(crate) enum Moved {
     /// There is more to look at.
     More,
-    /// There are not enough free pages below the limit for the next leaf: a checkpoint may free some.
-    NoRoom,
+    /// There are so many free pages too few below the limit for the next leaf or a value of it: a checkpoint may free some.
+    NoRoom { lacking: u32 },
     /// Everything was looked at.
     All,
 }
@@ -31,14 +34,27 @@ pub(crate) enum Moved {
 #[derive(Clone, Debug)]
 pub(crate) struct Mover {
     limit: u32,
-    /// The first position of the last leaf that was looked at.
+    /// The first position of the last leaf that nothing is left to be done for.
     last: Option<Position>,
-    /// Leaves moved so far.
+    /// Leaves moved so far; one whose long values take several steps counts each time.
     moved: u64,
+}
+
+/// What is left to be done for a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Long values, in another step.
+    Values,
+    /// What has no room.
+    NoRoom {
+        lacking: u32,
+    },
 }
 
 /// What a leaf's copy will need: its new leaves, and the overflow pages that change hands.
 struct Copy {
+    limit: u32,
     new: Vec<LeafRef>,
     out: LeafBuilder,
     /// Overflow pages that nothing names any more.
@@ -54,6 +70,11 @@ impl Mover {
 
     pub(crate) fn limit(&self) -> u32 {
         self.limit
+    }
+
+    /// Goes on with a limit that is further behind.
+    pub(crate) fn widen(&mut self, limit: u32) {
+        self.limit = self.limit.max(limit);
     }
 
     pub(crate) fn moved(&self) -> u64 {
@@ -76,28 +97,33 @@ impl Mover {
                 None => tree.leaves().next().copied(),
             };
             let Some(leaf) = next else { return Ok(Moved::All) };
-            if self.move_leaf(parts, &leaf)? == Moved::NoRoom {
-                return Ok(Moved::NoRoom);
+            match self.move_leaf(parts, &leaf)? {
+                Left::Nothing => self.last = Some(leaf.first),
+                Left::Values => {}
+                Left::NoRoom { lacking } => return Ok(Moved::NoRoom { lacking }),
             }
-            self.last = Some(leaf.first);
-            if deadline.has_passed() || parts.pager.unsynced_pages() >= BACKGROUND_SYNC_PAGES {
+            // Without the ceiling, what was moved may be behind the limit again.
+            let is_over = deadline.has_passed() || parts.pager.ceiling().is_none();
+            if is_over || parts.pager.unsynced_pages() >= BACKGROUND_SYNC_PAGES {
                 return Ok(Moved::More);
             }
         }
     }
 
-    /// Moves a leaf if it or a long value of it stands too far behind; of the long values as many as there is room for.
-    fn move_leaf<S: Storage>(&mut self, parts: &mut Parts<'_, S>, leaf: &LeafRef) -> Result<Moved> {
+    /// Moves a leaf if it or a long value of it stands too far behind; of the long values as many as there is room for in one step.
+    fn move_leaf<S: Storage>(&mut self, parts: &mut Parts<'_, S>, leaf: &LeafRef) -> Result<Left> {
         let page = parts.pager.pages().load(leaf.place, PageKind::Leaf)?;
-        let (now, later) = self.long_values(parts, (leaf, &page))?;
+        let (now, left) = self.long_values(parts, (leaf, &page))?;
         let is_behind = leaf.place.page >= self.limit;
         if !is_behind && now.is_empty() {
-            return Ok(if later == 0 { Moved::More } else { Moved::NoRoom });
+            return Ok(left);
         }
-        if parts.pager.free_below(self.limit) < LEAF_PAGES {
-            return Ok(Moved::NoRoom);
+        let free = parts.pager.free_below(self.limit);
+        if free < LEAF_PAGES {
+            return Ok(Left::NoRoom { lacking: LEAF_PAGES - free });
         }
         let mut copy = Copy {
+            limit: self.limit,
             new: Vec::new(),
             out: LeafBuilder::new(page.len()),
             old_overflow: Vec::new(),
@@ -109,40 +135,40 @@ impl Mover {
         }
         copy.apply(parts, leaf);
         self.moved += 1;
-        Ok(if later == 0 { Moved::More } else { Moved::NoRoom })
+        Ok(left)
     }
 
-    /// The records of a leaf whose long values stand behind the limit and have room below it now, and how many have none.
+    /// The records of a leaf whose long values stand behind the limit and are to be moved now, and what is left then. It ends with the
+    /// value that makes the step long enough: that one is moved as a whole, so that what a step takes is bounded by the longest value.
     fn long_values<S: Storage>(
         &self,
         parts: &Parts<'_, S>,
         (leaf, page): (&LeafRef, &Page),
-    ) -> Result<(Vec<Position>, usize)> {
-        let (mut now, mut later) = (Vec::new(), 0);
+    ) -> Result<(Vec<Position>, Left)> {
+        let pager = &parts.pager;
+        let step = usize::try_from(SHRINK_STEP_BYTES / 4).unwrap_or(usize::MAX) / pager.page_bytes();
+        let (mut now, mut taken, mut left) = (Vec::new(), 0, Left::Nothing);
         let mut room = None;
         for record in Leaf::of(page).records() {
             let record = record.map_err(damaged(leaf.place.page))?;
-            if record.body.chain().is_none() {
-                continue;
+            let Some(chain) = record.body.chain() else { continue };
+            let Some(beyond) = beyond(pager.pages(), chain, self.limit)? else { continue };
+            if taken >= step {
+                return Ok((now, Left::Values));
             }
-            let pages = Records::overflow_pages(parts.pager.pages(), &record.body)?;
-            if pages.iter().all(|page| page.get() < self.limit) {
-                continue;
-            }
-            let left = room.get_or_insert_with(|| {
-                parts.pager.free_below(self.limit).saturating_sub(LEAF_PAGES) as usize
+            let (free, runs) = *room.get_or_insert_with(|| {
+                (pager.free_below(self.limit) as usize, pager.free_runs_below(self.limit))
             });
-            // Scattered over more runs than before, it may need a longer list of them.
-            let needed = pages.len() + pages.len() / 8 + 1;
-            match left.checked_sub(needed) {
-                Some(rest) => {
-                    *left = rest;
-                    now.push(record.position);
-                }
-                None => later += 1,
+            let pages = beyond.needed_pages(pager.page_bytes(), runs);
+            let needed = taken + pages + LEAF_PAGES as usize;
+            if needed <= free {
+                taken += pages;
+                now.push(record.position);
+            } else {
+                left = Left::NoRoom { lacking: u32::try_from(needed - free).unwrap_or(u32::MAX) };
             }
         }
-        Ok((now, later))
+        Ok((now, left))
     }
 }
 
@@ -161,9 +187,9 @@ impl Copy {
                 continue;
             }
             if let Some(chain) = body.chain().filter(|_| moving.contains(&position)).cloned() {
-                let old = Records::overflow_pages(parts.pager.pages(), &body)?;
-                body = body.on_chain(Records::copy_chain(parts.pager, &chain)?);
-                self.new_overflow.extend(Records::overflow_pages(parts.pager.pages(), &body)?);
+                let MovedChain { chain, new, old } = move_below(parts.pager, &chain, self.limit)?;
+                body = body.on_chain(chain);
+                self.new_overflow.extend(new);
                 self.old_overflow.extend(old);
             }
             self.keep(parts, &Record { position, body })?;

@@ -114,13 +114,19 @@ impl<S: Storage> Pager<S> {
         })
     }
 
-    /// A page that the storage has already, if it is not reserved for something else. Whoever bounds the storage keeps a reserve of its own.
+    /// A page that the storage has already, if it is not reserved for something else. Whoever bounds the storage keeps a reserve of its own,
+    /// but the medium may end before the bound: that the storage can grow no more is known only where it has reached it.
     fn allocate_unreserved(&mut self) -> Option<PageId> {
         let reserved = match self.purpose {
-            Purpose::Put if self.bound.is_none() && !sabotaged!(ReserveIgnored) => RESERVED_PAGES,
+            Purpose::Put if !self.is_at_bound() && !sabotaged!(ReserveIgnored) => RESERVED_PAGES,
             Purpose::Put | Purpose::Work => 0,
         };
         if self.space.free_len() > reserved { self.space.allocate() } else { None }
+    }
+
+    /// Whether the bound leaves no room for the reserve to be added.
+    fn is_at_bound(&self) -> bool {
+        self.bound.is_some_and(|bound| bound < self.space.pages().saturating_add(RESERVED_PAGES))
     }
 
     /// The page after `page` if it is free, else the lowest free one.
@@ -218,7 +224,12 @@ impl<S: Storage> Pager<S> {
     pub(crate) fn write_run(&mut self, start: PageId, bytes: &[u8]) -> Result<PageRef> {
         self.pages.write_raw(start, bytes)?;
         self.unsynced_pages += bytes.len() / self.page_bytes();
-        Ok(PageRef { page: start.get(), checksum: checksum(self.pages.store_id(), start.get(), bytes) })
+        Ok(self.run_at(start, bytes))
+    }
+
+    /// What is to name a run of overflow pages that holds these bytes.
+    pub(crate) fn run_at(&self, start: PageId, bytes: &[u8]) -> PageRef {
+        PageRef { page: start.get(), checksum: checksum(self.pages.store_id(), start.get(), bytes) }
     }
 
     /// Keeps a page that stands at its place in memory, as far as there is room.

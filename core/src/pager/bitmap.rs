@@ -84,6 +84,21 @@ impl Bitmap {
         end - set - rest.count_ones()
     }
 
+    /// How many runs of neighbouring bits below `end` are clear.
+    pub(super) fn count_clear_runs(&self, end: u32) -> u32 {
+        // Before the first bit there is none that is clear.
+        let mut was_clear = 0;
+        let mut runs = 0;
+        for at in 0..end.div_ceil(64) {
+            let left = end - at * 64;
+            let below_end = if left < 64 { (1 << left) - 1 } else { u64::MAX };
+            let clear = !self.word(at as usize) & below_end;
+            runs += (clear & !(clear << 1 | was_clear)).count_ones();
+            was_clear = clear >> 63;
+        }
+        runs
+    }
+
     /// The word with bits `64 * word` and following.
     pub(super) fn word(&self, word: usize) -> u64 {
         self.words.get(word).copied().unwrap_or(0)
@@ -132,5 +147,11 @@ mod tests {
             }
         }
         assert!(bits.iter().eq(model.iter().copied()));
+        for end in [0, 1, 63, 64, 65, 128, 5_000, 8_999] {
+            let is_clear = |bit: &u32| !model.contains(bit);
+            let begins = |bit: &u32| is_clear(bit) && (*bit == 0 || model.contains(&(bit - 1)));
+            assert_eq!(bits.count_clear(end) as usize, (0..end).filter(is_clear).count());
+            assert_eq!(bits.count_clear_runs(end) as usize, (0..end).filter(begins).count(), "{end}");
+        }
     }
 }

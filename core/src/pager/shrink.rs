@@ -34,6 +34,21 @@ impl<S: Storage> Pager<S> {
         self.space.free_below(end)
     }
 
+    /// How many runs of neighbouring free pages there are below a page.
+    pub(crate) fn free_runs_below(&self, end: u32) -> u32 {
+        self.space.free_runs_below(end)
+    }
+
+    /// The fewest pages that were free at any time since [`Pager::note_free`].
+    pub(crate) fn fewest_free(&self) -> u32 {
+        self.space.fewest_free()
+    }
+
+    /// Begins to note how few pages are free.
+    pub(crate) fn note_free(&mut self) {
+        self.space.note_free();
+    }
+
     /// The page after the last one that is used or pending.
     pub(crate) fn end_of_taken(&self) -> u32 {
         self.space.end_of_taken()

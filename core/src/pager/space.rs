@@ -128,7 +128,8 @@ impl Drop for Hold {
 /// - a page of `used` is in `taken`; a page of `pending` is in `taken` and not in `used`; every page of `taken` is in one of the two;
 /// - meta pages are used;
 /// - the epochs in `pending` do not decrease;
-/// - no number in `taken` reaches `pages`.
+/// - no number in `taken` reaches `pages`;
+/// - no fewer pages are free than `fewest_free`.
 #[derive(Debug)]
 pub(crate) struct Space {
     /// Pages that a checkpoint made now would reach.
@@ -144,6 +145,8 @@ pub(crate) struct Space {
     readers: Arc<Readers>,
     /// Pages from this one on are not given out: the end of the storage is to become free.
     ceiling: Option<u32>,
+    /// The fewest pages that were free since that was last asked to be noted.
+    fewest_free: u32,
     /// Numbers of the groups of `GROUP_WORDS` words of `used` that changed since they were last written.
     changed: Bitmap,
     group_bits: u32,
@@ -161,6 +164,7 @@ impl Space {
             durable: None,
             readers: Arc::default(),
             ceiling: None,
+            fewest_free: 0,
             changed: Bitmap::default(),
             group_bits,
         };
@@ -177,6 +181,7 @@ impl Space {
         if was_free {
             self.taken_count += 1;
             self.pages = self.pages.max(page.get().saturating_add(1));
+            self.fewest_free = self.fewest_free.min(self.free_len());
             self.use_bit(page);
         }
         was_free
@@ -223,6 +228,20 @@ impl Space {
         self.taken.count_clear(end.min(self.pages))
     }
 
+    /// How many runs of neighbouring free pages there are below this one.
+    pub(super) fn free_runs_below(&self, end: u32) -> u32 {
+        self.taken.count_clear_runs(end.min(self.pages))
+    }
+
+    pub(super) fn fewest_free(&self) -> u32 {
+        self.fewest_free
+    }
+
+    /// Begins to note how few pages are free.
+    pub(super) fn note_free(&mut self) {
+        self.fewest_free = self.free_len();
+    }
+
     /// The page after the last one that is used or pending.
     pub(super) fn end_of_taken(&self) -> u32 {
         self.taken.end()
@@ -232,6 +251,7 @@ impl Space {
     pub(super) fn cut(&mut self, pages: u32) {
         assert!(self.end_of_taken() <= pages, "only free pages are cut off");
         self.pages = pages;
+        self.fewest_free = self.fewest_free.min(self.free_len());
         let groups = pages.div_ceil(self.group_bits);
         let beyond: Vec<u32> = self.changed.iter().filter(|group| *group >= groups).collect();
         beyond.into_iter().for_each(|group| {

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 mod branch;
 mod leaf;
+mod moving;
 mod overflow;
 mod read;
 mod record;
@@ -17,6 +18,7 @@ mod walk;
 
 pub(crate) use branch::LeafRef;
 pub(crate) use leaf::{Fit, Leaf, LeafBuilder, capacity, damaged};
+pub(crate) use moving::{MovedChain, beyond, move_below};
 pub(crate) use read::{Bytes, Located, Parts, Source, Stored, View, stored, with_contents, with_key};
 pub(crate) use record::{Body, Chain, Record, SystemRecord};
 pub(crate) use tree::Tree;
@@ -202,15 +204,6 @@ impl Records {
     /// Those of reading a list of pages.
     pub(crate) fn pages_apart<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Vec<PageId>> {
         overflow::all_pages(pages, chain)
-    }
-
-    /// Writes what a chain holds to other overflow pages. The old ones are left as they are.
-    ///
-    /// # Errors
-    /// [`Error::Corrupt`] if a page is damaged; [`Error::Storage`] if the storage fails or has no room.
-    pub(crate) fn copy_chain<S: Storage>(pager: &mut Pager<S>, chain: &Chain) -> Result<Chain> {
-        let content = overflow::load(pager.pages(), chain)?;
-        overflow::store(pager, &[&content])
     }
 
     /// Writes a leaf to a place of its own; `None` if it holds nothing.

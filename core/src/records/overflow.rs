@@ -19,14 +19,14 @@ use crate::storage::Storage;
 /// Lists of lists of lists: with the smallest page already more than the longest value needs.
 const MAX_DEPTH: u8 = 8;
 /// The most bytes that one extent takes when it is encoded: page, checksum and length as varints.
-const MAX_EXTENT_BYTES: usize = 5 + 10 + 5;
+pub(super) const MAX_EXTENT_BYTES: usize = 5 + 10 + 5;
 
 fn damaged(page: u32, what: impl Into<String>) -> Error {
     Error::corrupt(page, PageKind::Overflow, what)
 }
 
 /// Extents of a chain that are kept in the leaf.
-fn max_extents(page_bytes: usize) -> usize {
+pub(super) fn max_extents(page_bytes: usize) -> usize {
     (max_inline(page_bytes) / 2 / MAX_EXTENT_BYTES).max(1)
 }
 
@@ -44,30 +44,39 @@ pub(super) fn store<S: Storage>(pager: &mut Pager<S>, parts: &[&[u8]]) -> Result
 /// # Errors
 /// As [`store`].
 pub(super) fn store_within<S: Storage>(pager: &mut Pager<S>, parts: &[&[u8]], most: usize) -> Result<Chain> {
-    let mut bytes = parts.concat();
+    let bytes = parts.concat();
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let mut done: Vec<Extent> = Vec::new();
-    let mut depth = 0;
-    loop {
-        let len = bytes.len();
-        let from = done.len();
-        if let Err(error) = store_once(pager, bytes, &mut done) {
-            for page in done.iter().flat_map(pages_of) {
-                pager.give_back(page);
-            }
-            return Err(error);
-        }
-        let extents = done.get(from..).unwrap_or(&[]);
-        if extents.len() <= most {
-            let len = u32::try_from(len).unwrap_or(u32::MAX);
-            return Ok(Chain { depth, len, extents: extents.to_vec() });
-        }
-        let list = List { len: u32::try_from(len).unwrap_or(u32::MAX), extents: extents.to_vec() };
+    let stored = store_once(pager, bytes, &mut done).and_then(|()| {
+        let content = Chain { depth: 0, len, extents: done.clone() };
+        shorten(pager, content, (most, &mut done))
+    });
+    if stored.is_err() {
+        done.iter().flat_map(pages_of).for_each(|page| pager.give_back(page));
+    }
+    stored
+}
+
+/// Puts the list of a chain's extents into pages of its own while there are more than so many; `done` gets the extents written for that.
+///
+/// # Errors
+/// [`Error::Storage`] if the storage fails or has no room.
+pub(super) fn shorten<S: Storage>(
+    pager: &mut Pager<S>,
+    mut chain: Chain,
+    (most, done): (usize, &mut Vec<Extent>),
+) -> Result<Chain> {
+    while chain.extents.len() > most {
+        let list = List { len: chain.len, extents: chain.extents };
         let Ok(list) = postcard::to_allocvec(&list) else {
             unreachable!("a vector takes any number of bytes")
         };
-        bytes = list;
-        depth += 1;
+        let len = u32::try_from(list.len()).unwrap_or(u32::MAX);
+        let from = done.len();
+        store_once(pager, list, done)?;
+        chain = Chain { depth: chain.depth + 1, len, extents: done.get(from..).unwrap_or(&[]).to_vec() };
     }
+    Ok(chain)
 }
 
 /// What the bytes of a deeper level say of the level above.
@@ -77,7 +86,15 @@ struct List {
     extents: Vec<Extent>,
 }
 
-fn store_once<S: Storage>(pager: &mut Pager<S>, mut bytes: Vec<u8>, done: &mut Vec<Extent>) -> Result<()> {
+/// Writes bytes to pages of their own; `done` gets the extents, those too that were begun when the storage failed.
+///
+/// # Errors
+/// [`Error::Storage`] if the storage fails or has no room.
+pub(super) fn store_once<S: Storage>(
+    pager: &mut Pager<S>,
+    mut bytes: Vec<u8>,
+    done: &mut Vec<Extent>,
+) -> Result<()> {
     let page_bytes = pager.page_bytes();
     bytes.resize(bytes.len().next_multiple_of(page_bytes), 0);
     let mut rest = bytes.as_slice();
@@ -123,14 +140,16 @@ pub(super) fn all_pages<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<V
 }
 
 /// A chain followed through its lists.
-struct Resolved {
+pub(super) struct Resolved {
     /// The extents of the lists.
-    lists: Vec<Extent>,
+    pub(super) lists: Vec<Extent>,
     /// The chain of the content itself, of depth 0.
-    content: Chain,
+    pub(super) content: Chain,
 }
 
-fn resolve<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Resolved> {
+/// # Errors
+/// [`Error::Corrupt`] if a list can't be read.
+pub(super) fn resolve<S: Storage>(pages: &Pages<S>, chain: &Chain) -> Result<Resolved> {
     let page = chain.extents.first().map_or(0, |extent| extent.start.page);
     if chain.depth > MAX_DEPTH {
         return Err(damaged(page, format!("a list {} levels deep", chain.depth)));
@@ -153,7 +172,10 @@ fn decode_list(chain: &Chain, bytes: &[u8]) -> Result<List> {
 
 /// Checks that extents can hold so many bytes and no more, before anything is allocated, so that damage can't ask for more memory
 /// than there is storage. Answers how many pages they have.
-fn check_extents<S: Storage>(pages: &Pages<S>, len: u32, extents: &[Extent]) -> Result<u64> {
+///
+/// # Errors
+/// [`Error::Corrupt`] if they can't.
+pub(super) fn check_extents<S: Storage>(pages: &Pages<S>, len: u32, extents: &[Extent]) -> Result<u64> {
     let page_bytes = pages.page_bytes();
     let mut wanted = 0u64;
     for extent in extents {

@@ -108,6 +108,7 @@ impl<S: Storage> Store<S> {
             || self.wants_checkpoint()
             || self.is_shrinking()
             || self.wants_shrink()
+            || self.shrinks_at().is_some()
             || !self.background.auto.is_off()
             || self.options.thinning.is_some()
             || self.has_next_rules()

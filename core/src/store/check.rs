@@ -102,6 +102,12 @@ impl<S: Storage> Store<S> {
         if accounted != self.pager.file_pages() as usize {
             return Err(format!("{accounted} pages are accounted for, of {}", self.pager.file_pages()));
         }
+        if self.pager.fewest_free() > self.pager.free_pages() {
+            return Err(format!(
+                "fewer pages are free than {}, noted as the fewest",
+                self.pager.fewest_free()
+            ));
+        }
         Ok(pending.len() as u64)
     }
 }

@@ -16,6 +16,9 @@ use crate::storage::Storage;
 /// A part of the reserve that is taken before something is given back. There are several: the copies of a compaction's chunk, what waits
 /// for a checkpoint, the checkpoint itself, and the log.
 const SHARE: u64 = 8;
+/// Pages that a store without a key has in use at most: meta slots, the log, the freelist and lists of its own, some of them twice while a
+/// checkpoint is not durable.
+const EMPTY_PAGES: u64 = 8;
 /// Fewer pages than this are not worth a checkpoint, however little room there is.
 const LEAST_PAGES: usize = 4;
 
@@ -26,7 +29,8 @@ impl<S: Storage> Store<S> {
     /// # use palimpsest_kv::{Error, Options, Store, storage::MemoryStorage};
     /// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;
     /// store.set_quota(Some(100_000));
-    /// assert!(matches!(store.put("key", vec![0; 200_000]), Err(Error::NoSpace { .. })));
+    /// store.put("key", vec![0; 40_000])?;
+    /// assert!(matches!(store.put("other key", vec![0; 40_000]), Err(Error::NoSpace { .. })));
     /// assert!(store.status()?.is_out_of_space);
     /// store.set_quota(None);
     /// # Ok::<(), palimpsest_kv::Error>(())
@@ -62,16 +66,22 @@ impl<S: Storage> Store<S> {
         (pages + self.records.unwritten_leaves() as u64) * self.pager.page_bytes() as u64
     }
 
-    /// Whether the last write that was refused would still be.
+    /// Whether the last write that was refused would still be, though an emptier store would have room for it.
     pub(super) fn is_out_of_space(&self) -> bool {
         match (self.options.quota_bytes, self.refused_bytes) {
-            (Some(quota), Some(needed)) => !self.has_room(quota, needed),
+            (Some(quota), Some(needed)) => self.can_have_room(quota, needed) && !self.has_room(quota, needed),
             (Some(_) | None, _) => false,
         }
     }
 
     fn has_room(&self, quota: u64, needed: u64) -> bool {
         self.used_bytes().saturating_add(needed).saturating_add(Self::reserve(quota)) < quota
+    }
+
+    /// Whether a store that is empty would have room. If not, that a write is refused does not say that the store is full.
+    fn can_have_room(&self, quota: u64, needed: u64) -> bool {
+        let empty = EMPTY_PAGES * self.pager.page_bytes() as u64;
+        empty.saturating_add(needed).saturating_add(Self::reserve(quota)) < quota
     }
 
     /// # Errors
@@ -84,7 +94,9 @@ impl<S: Storage> Store<S> {
         if self.has_room(quota, needed) {
             return Ok(());
         }
-        self.refused_bytes = Some(needed);
+        if self.can_have_room(quota, needed) {
+            self.refused_bytes = Some(needed);
+        }
         Err(Error::NoSpace { used: self.used_bytes(), needed, quota })
     }
 

@@ -33,7 +33,7 @@ pub struct Status {
     pub used_bytes: u64,
     /// How many bytes may be in use, if that is bounded.
     pub quota_bytes: Option<u64>,
-    /// The last write that was refused for the quota would still be.
+    /// The last write that was refused for the quota would still be. One that an empty store would have no room for does not count.
     pub is_out_of_space: bool,
     /// The storage is being made shorter, or is to be.
     pub is_shrinking: bool,

@@ -23,7 +23,7 @@ impl<M: Medium> Checked<M> {
     fn space(&mut self) -> Option<Space> {
         let quota = self.options.quota_bytes?;
         let used = self.store().status().expect("a store tells its status").used_bytes;
-        Some(Space { used, quota })
+        Some(Space { used, quota, page_bytes: self.options.page_bytes })
     }
 
     pub(super) fn write(&mut self, durability: Durability, write: &Action) {
@@ -63,13 +63,18 @@ impl<M: Medium> Checked<M> {
         }
     }
 
-    /// A write that finds no space raises the alarm, and it is over as soon as that write would find some.
+    /// A write that finds no space, but would in an empty store, raises the alarm, and it is over as soon as that write would find some.
     pub(super) fn compare_alarm(&mut self, refused: Option<&Error>) {
-        if let Some(Error::NoSpace { needed, .. }) = refused {
+        let space = self.space();
+        if let Some((Error::NoSpace { needed, .. }, space)) = refused.zip(space)
+            && space.can_have_room(*needed)
+        {
             self.refused = Some(*needed);
         }
-        let space = self.space();
-        let is_raised = self.refused.zip(space).is_some_and(|(needed, space)| !space.has_room(needed));
+        let is_raised = self
+            .refused
+            .zip(space)
+            .is_some_and(|(needed, space)| space.can_have_room(needed) && !space.has_room(needed));
         let status = self.store().status().expect("a store tells its status");
         assert_eq!(
             status.is_out_of_space, is_raised,

@@ -76,6 +76,8 @@ pub struct Space {
     pub used: u64,
     /// Bytes that may be.
     pub quota: u64,
+    /// Bytes of a page.
+    pub page_bytes: usize,
 }
 
 impl Space {
@@ -83,6 +85,12 @@ impl Space {
     #[must_use]
     pub fn has_room(self, needed: u64) -> bool {
         self.used + needed + (self.quota / 8).min(8 << 20) < self.quota
+    }
+
+    /// Whether it would find them in a store without a key, which has eight pages in use at most.
+    #[must_use]
+    pub fn can_have_room(self, needed: u64) -> bool {
+        Self { used: 8 * self.page_bytes as u64, ..self }.has_room(needed)
     }
 }
 
