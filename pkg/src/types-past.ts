@@ -91,7 +91,7 @@ export interface DryRunOptions<K extends KeyCodec = KeyCodec> {
   readonly delimiter?: string | Uint8Array | undefined
   /** Up to the how manieth delimiter; 1 by default. A key that has fewer is counted by what ends with its last. */
   readonly depth?: number | undefined
-  /** Ends the work with the signal's reason. */
+  /** Rejects with the signal's reason, and ends the work; where that is another thread's, nobody waits for it any more. */
   readonly signal?: AbortSignalLike | undefined
   /** How prefixes are decoded. */
   readonly keys?: K | undefined

@@ -40,7 +40,7 @@ function entries(options: unknown): void {
 }
 
 function put(argument: unknown, value: unknown, options: unknown): void {
-  key(argument)
+  checkKey(argument)
   checkPut(value, (options ?? {}) as t.PutOptions)
 }
 
@@ -50,10 +50,10 @@ function revisions(from: unknown, to: unknown, options: unknown): void {
   selection(options)
 }
 
-/** Of methods that are not here everything can cross, and the engine's side says what is wrong. */
+/** What is wrong with the arguments of other methods the engine's side says, unless they can't even cross. */
 const EXPECTED: Readonly<Record<string, Expected>> = {
-  get: { optionsAt: 1, rules: r.getRules, check: key },
-  getEntry: { optionsAt: 1, rules: r.entryRules, check: key },
+  get: { optionsAt: 1, rules: r.getRules, check: checkKey },
+  getEntry: { optionsAt: 1, rules: r.entryRules, check: checkKey },
   count: { optionsAt: 0, rules: r.countRules, check: selection },
   range: { optionsAt: 0, rules: r.rangeRules, check: entries },
   keys: { optionsAt: 0, rules: r.keysRules, check: entries },
