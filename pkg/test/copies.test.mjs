@@ -85,9 +85,9 @@ test('a backup goes to a file and comes back from it', async t => {
 
 test('an export is of one moment and is made as it is asked for', async () => {
   const db = await filled()
-  await db.revisionAt(new Date())
-  const expected = await bytesOf(db.export())
-  const copy = db.export()
+  // Of the same moment: between two turns of the event loop the store may note what time it is.
+  const [still, copy] = [db.export(), db.export()]
+  const expected = await bytesOf(still)
   assert.equal(copy.revision, db.revision)
   const chunks = []
   for await (const chunk of copy) {
