@@ -28,7 +28,8 @@ async function breakable(folder) {
 
 /** A program of the engine's own, without Node, for the tests of what the two do to each other. Answers its path. */
 async function writer() {
-  const args = ['build', '--quiet', '-p', 'palimpsest-kv-tests', '--bin', 'writer']
+  // All that is built natively is chosen alike, so that cargo compiles the engine once.
+  const args = ['build', '--quiet', '--workspace', '--exclude', 'palimpsest-kv-wasm', '--bin', 'writer']
   await step('a writer without Node', () => run('cargo', args))
   return join(cargoTarget(), 'debug', process.platform === 'win32' ? 'writer.exe' : 'writer')
 }
