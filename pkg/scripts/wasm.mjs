@@ -29,8 +29,11 @@ function remapped() {
 /** How cargo calls what is optimised for speed, for size, and what is only built to be tested; and the folders it builds them into. */
 const PROFILES = {
   release: { args: ['--release'], folder: 'release' },
-  // Salvaging is for those who have the file.
-  browser: { args: ['--profile', 'browser', '--no-default-features'], folder: 'browser' },
+  // Salvaging, and importing etcd's snapshots, is for those who have the files.
+  browser: {
+    args: ['--profile', 'browser', '--no-default-features', '--features', 'exchange'],
+    folder: 'browser',
+  },
   dev: { args: [], folder: 'debug' },
 }
 

@@ -24,3 +24,5 @@ export const watchRules: Rules = {
 }
 /** The options of `snapshot`. */
 export const snapshotRules: Rules = { revision: rules.revision, at: rules.time }
+/** The options of `export`. */
+export const exportRules: Rules = { signal: rules.signal }

@@ -34,6 +34,24 @@ export async function openFrom(
   return openInPlace(sources.wasm, options)
 }
 
+/**
+ * Makes a store of an export. A page whose store's engine would be in a worker can't: other tabs might have the store open, and what they do
+ * to it can't be undone with the import.
+ */
+export async function importFrom(
+  sources: Sources,
+  source: t.ImportSource,
+  options: Options & t.ImportOptions,
+): Promise<t.Store<t.ValueCodec, t.KeyCodec>> {
+  if (isNamed(options?.storage) && isPage())
+    throw new PalimpsestError(
+      'UNSUPPORTED',
+      'a page makes stores of copies in memory only: do so in a worker, close the store there, and open it in the page',
+    )
+  const { importInPlace } = await sources.inPlace()
+  return importInPlace(sources.wasm, source, options)
+}
+
 function unreachable(words: string): PalimpsestError {
   const hint =
     "a page's Content-Security-Policy must allow `worker-src blob:`, or the option worker must make one that imports palimpsest-kv/worker"

@@ -33,7 +33,7 @@ const TABLES: Readonly<Record<'store' | 'snapshot', Readonly<Record<string, Way>
 /** A message takes no further item once its values are so long. */
 const BATCH_SIZE = 256 * 1024
 /** What a page has code of its own for, and asks of the store in the end all the same. */
-const OWN: readonly string[] = ['put'] satisfies (keyof Served)[]
+const OWN: readonly string[] = ['put', 'export'] satisfies (keyof Served)[]
 
 /** What serves a page. */
 export interface ServerPlan {
@@ -166,6 +166,7 @@ export class Server {
   /** An answer to what is not simply a method of a store or a snapshot, or else to that. */
   async #asked({ on, method, args }: Request): Promise<unknown> {
     const held = this.#object(on)
+    if (held.kind === 'items' && method === 'revision') return (held.object as t.Export).revision
     if (held.kind === 'items') return batch(held.object, args[0] as number)
     if (held.kind === 'watch') return method === 'revision' ? held.object.revision : held.object.next()
     if (method === 'commit') return this.#commit(args[0] as PlainTxn, args[1] as t.WriteOptions)
@@ -245,8 +246,9 @@ async function batch(items: AsyncIterator<unknown>, most: number): Promise<Batch
   return { items: taken, done: false }
 }
 
-/** How long the value of an entry is, as far as that is easily told. */
+/** How long the value of an entry is, or a chunk, as far as that is easily told. */
 function sizeOf(item: unknown): number {
+  if (item instanceof Uint8Array) return item.length
   const { value } = item as { value?: { length?: unknown } }
   return typeof value?.length === 'number' ? value.length : 0
 }

@@ -23,6 +23,8 @@ const FILES = [
   'options',
   'storage',
   'durability',
+  'copies',
+  'pins',
 ].map(name => `${name}.test.mjs`)
 
 /** A test that takes longer is named, in milliseconds. */
