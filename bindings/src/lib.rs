@@ -15,6 +15,8 @@ mod copies;
 mod engine;
 mod entries;
 mod errors;
+#[cfg(feature = "etcd")]
+mod etcd;
 mod exchange;
 mod failure;
 mod holders;
@@ -35,8 +37,10 @@ mod watch;
 mod writes;
 
 #[cfg(feature = "exchange")]
-pub use copies::{EtcdImporter, ExportStream, Importer};
+pub use copies::{ExportStream, Importer};
 pub use engine::{Engine, linear_memory};
+#[cfg(feature = "etcd")]
+pub use etcd::EtcdImporter;
 pub use failure::failure;
 pub use maintenance::EngineDryRun;
 pub use past::{DiffCursor, HistoryCursor};

@@ -26,7 +26,7 @@ extern "C" {
 /// A storage in JavaScript, held to the engine's contract: an exception is an error, and so is any count but the full one.
 pub(crate) struct JsStorage(StorageObject);
 
-#[cfg(feature = "exchange")]
+#[cfg(feature = "etcd")]
 impl JsStorage {
     pub(crate) fn new(object: StorageObject) -> Self {
         Self(object)

@@ -38,8 +38,8 @@ function remapped() {
  */
 const PROFILES = {
   release: { args: ['--release'], folder: 'release' },
-  // Salvaging is for those who have the file.
-  browser: { args: ['--release', '--no-default-features'], folder: 'release' },
+  // Salvaging, and importing etcd's snapshots, is for those who have the files.
+  browser: { args: ['--release', '--no-default-features', '--features', 'exchange'], folder: 'release' },
   dev: { args: [], folder: 'debug' },
 }
 

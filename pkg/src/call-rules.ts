@@ -62,3 +62,5 @@ export const dryRunRules: Rules = {
   signal: rules.signal,
   keys: rules.keys,
 }
+/** The options of `export`. */
+export const exportRules: Rules = { signal: rules.signal }

@@ -1,9 +1,8 @@
 import { Background } from './background.js'
-import { quotaRules } from './call-rules.js'
+import { exportRules, quotaRules } from './call-rules.js'
 import { EngineExport } from './copies.js'
 import { dryRun } from './dry-run.js'
 import type { Instance, RawEngine } from './engine.js'
-import { PalimpsestError } from './errors.js'
 import type { Host } from './host.js'
 import {
   type Codecs,
@@ -13,13 +12,10 @@ import {
   checkRevision,
   checkThinning,
   checkTime,
-  rules,
 } from './options.js'
 import { pageMap } from './pages.js'
 import { EngineReader } from './reader.js'
 import type * as t from './types.js'
-
-const exportRules = { signal: rules.signal }
 
 /** What is needed to look after a store. */
 export interface MaintainedParts<V extends t.ValueCodec, K extends t.KeyCodec> {
@@ -46,12 +42,6 @@ export abstract class MaintainedStore<V extends t.ValueCodec, K extends t.KeyCod
 
   export(options?: t.ExportOptions): t.Export {
     checkOptions(options, exportRules)
-    // The engine for browsers has no code for copies, which few pages want and every page would load.
-    if (typeof this.#engine.export !== 'function')
-      throw new PalimpsestError(
-        'UNSUPPORTED',
-        'the engine for browsers makes no exports: open the store in Node',
-      )
     return new EngineExport({
       instance: this.instance,
       background: this.background,

@@ -11,7 +11,10 @@ export interface ExportOptions {
  * pace. It can be iterated once. What it holds of the store is given back at its end, or when the iteration is left.
  */
 export interface Export extends AsyncIterableIterator<Uint8Array> {
-  /** The newest revision that is in it. */
+  /**
+   * The newest revision that is in it. In a page whose store is in a worker it is known from the first chunk on; before that, this throws
+   * `UNSUPPORTED`.
+   */
   readonly revision: number
   /** Ends it early. */
   return(): Promise<IteratorResult<Uint8Array>>

@@ -53,6 +53,11 @@ for (const [what, options, type] of resolutions) {
   })
 }
 
+test('a browser’s types have what a browser has', t => {
+  const options = { module: 'ESNext', moduleResolution: 'bundler', customConditions: ['browser'] }
+  assert.equal(compile(t, { program: 'browser.ts', options: { ...plain, ...options } }), '')
+})
+
 test('`using` works where the libraries know it', t => {
   const options = { target: 'ES2022', lib: ['ESNext'], module: 'NodeNext' }
   assert.equal(compile(t, { program: 'dispose.ts', options }), '')

@@ -1,6 +1,6 @@
 import { PalimpsestError } from '../errors.js'
-import { type Environment, type OpenStorage, openIn } from '../open.js'
-import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
+import { type Environment, importIn, type OpenStorage, openIn } from '../open.js'
+import type { ImportOptions, ImportSource, KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
 import { engineOf } from './engine.js'
 import { browserHost } from './host.js'
 import { isInIndexedDb, openIndexedDb } from './indexeddb.js'
@@ -35,17 +35,34 @@ async function openAny(name: string): Promise<OpenStorage> {
 
 const OPENERS = { opfs: openOpfs, indexeddb: openIndexedDb, auto: openAny }
 
-/** Opens a store whose engine runs in this thread. */
-export async function openInPlace<V extends ValueCodec, K extends KeyCodec>(
-  wasm: () => Promise<WebAssembly.Module>,
-  options: OpenOptions<V, K>,
-): Promise<Store<V, K>> {
-  const environment: Environment = {
+type Wasm = () => Promise<WebAssembly.Module>
+
+function environmentOf(wasm: Wasm): Environment {
+  return {
     host: browserHost,
     openFile,
     openNamed: (kind, name) => OPENERS[kind](name),
     load: () => engineOf(wasm),
   }
+}
+
+/** Opens a store whose engine runs in this thread. */
+export async function openInPlace<V extends ValueCodec, K extends KeyCodec>(
+  wasm: Wasm,
+  options: OpenOptions<V, K>,
+): Promise<Store<V, K>> {
   // `Symbol.asyncDispose` is added to the prototype, which the types can't see.
-  return (await openIn(environment, options)) as unknown as Store<V, K>
+  return (await openIn(environmentOf(wasm), options)) as unknown as Store<V, K>
+}
+
+/** Makes a store of an export, with the engine in this thread. */
+export async function importInPlace<V extends ValueCodec, K extends KeyCodec>(
+  wasm: Wasm,
+  source: ImportSource,
+  options: OpenOptions<V, K> & ImportOptions,
+): Promise<Store<V, K>> {
+  const store = await importIn(environmentOf(wasm), source, options)
+  // Some storages have made durable only later what the engine has synced.
+  await store.flush()
+  return store as unknown as Store<V, K>
 }

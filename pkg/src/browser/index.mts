@@ -3,9 +3,9 @@
  *
  * @packageDocumentation
  */
-import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
+import type { ImportOptions, ImportSource, KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
 import { once } from './engine.js'
-import { openFrom, type Sources } from './open.js'
+import { importFrom, openFrom, type Sources } from './open.js'
 import { PARTS } from './parts.js'
 import { decompressed, started } from './wasm.js'
 
@@ -26,6 +26,20 @@ export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = '
   options: OpenOptions<V, K>,
 ): Promise<Store<V, K>> {
   return (await openFrom(sources, options as OpenOptions<ValueCodec, KeyCodec>)) as unknown as Store<V, K>
+}
+
+/**
+ * Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, and opens it: in workers, and in memory. In a page a
+ * store of the storages 'opfs', 'indexeddb' and 'auto' can't be made so.
+ *
+ * @throws PalimpsestError as in Node; and with the code `UNSUPPORTED` if this thread, or this browser, can't have such a store.
+ */
+export async function importStore<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
+  source: ImportSource,
+  options: OpenOptions<V, K> & ImportOptions,
+): Promise<Store<V, K>> {
+  const asked = options as OpenOptions<ValueCodec, KeyCodec> & ImportOptions
+  return (await importFrom(sources, source, asked)) as unknown as Store<V, K>
 }
 
 export { type ErrorCode, type ErrorFields, PalimpsestError } from '../errors.js'

@@ -23,7 +23,7 @@ const DONE = { done: true, value: undefined } as const
  *
  * Invariant: `#on` is there from the first batch that was asked for to the end; then the worker is told that it is over.
  */
-class RemoteItems<T> implements AsyncIterableIterator<T> {
+export class RemoteItems<T> implements AsyncIterableIterator<T> {
   readonly #plan: ItemsPlan
   #on: number | undefined
   #ended = false
@@ -41,6 +41,20 @@ class RemoteItems<T> implements AsyncIterableIterator<T> {
     const answer = this.#tail.then(() => this.#next())
     this.#tail = answer.catch(() => {})
     return answer
+  }
+
+  /** What else the worker knows of what is iterated, once some of it is read. */
+  about<A>(method: string): Promise<A> {
+    return this.#plan.channel.call<A>({ on: this.begin(), method, args: [] })
+  }
+
+  /** Has the worker begin, if it has not. Answers its number for what is iterated. */
+  begin(): number {
+    const { channel, call } = this.#plan
+    const iterate = { ...call, method: `iterate ${call.method}` }
+    // Another leader begins anew, unless some of it is read: then nobody knows where to go on.
+    this.#on ??= channel.make(iterate, () => (this.#coming === undefined ? iterate : undefined))
+    return this.#on
   }
 
   async return(): Promise<IteratorResult<T>> {
@@ -84,11 +98,7 @@ class RemoteItems<T> implements AsyncIterableIterator<T> {
   }
 
   #ask(): Promise<Batch> {
-    const { channel, call } = this.#plan
-    const iterate = { ...call, method: `iterate ${call.method}` }
-    // Another leader begins anew, unless some of it is read: then nobody knows where to go on.
-    this.#on ??= channel.make(iterate, () => (this.#coming === undefined ? iterate : undefined))
-    return channel.call<Batch>({ on: this.#on, method: 'batch', args: [BATCH] })
+    return this.#plan.channel.call<Batch>({ on: this.begin(), method: 'batch', args: [BATCH] })
   }
 
   #end(): void {

@@ -61,7 +61,7 @@ export const STORE: Methods<t.Store<t.ValueCodec, t.KeyCodec>> = {
   check: 'call',
   flush: 'call',
   checkpoint: 'call',
-  export: 'here',
+  export: 'own',
   dryRun: 'call',
   revisionAt: 'call',
   timeOf: 'call',

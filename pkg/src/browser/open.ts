@@ -1,3 +1,4 @@
+import { PalimpsestError } from '../errors.js'
 import { checkName, isNamed, openRules } from '../open.js'
 import { checkOptions } from '../options.js'
 import type * as t from '../types.js'
@@ -30,6 +31,24 @@ export async function openFrom(
   if (options !== undefined && isNamed(options.storage) && isPage()) return openInWorker(sources, options)
   const { openInPlace } = await sources.inPlace()
   return openInPlace(sources.wasm, options)
+}
+
+/**
+ * Makes a store of an export. A page whose store's engine would be in a worker can't: other tabs might have the store open, and what they do
+ * to it can't be undone with the import.
+ */
+export async function importFrom(
+  sources: Sources,
+  source: t.ImportSource,
+  options: Options & t.ImportOptions,
+): Promise<t.Store<t.ValueCodec, t.KeyCodec>> {
+  if (isNamed(options?.storage) && isPage())
+    throw new PalimpsestError(
+      'UNSUPPORTED',
+      'a page makes stores of copies in memory only: do so in a worker, close the store there, and open it in the page',
+    )
+  const { importInPlace } = await sources.inPlace()
+  return importInPlace(sources.wasm, source, options)
 }
 
 async function startWorker(sources: Sources, make: Options['worker']): Promise<t.WorkerLike> {

@@ -1,4 +1,4 @@
-import { snapshotRules, watchRules } from '../call-rules.js'
+import { exportRules, snapshotRules, watchRules } from '../call-rules.js'
 import { closed, PalimpsestError } from '../errors.js'
 import { packKeys } from '../keys.js'
 import { compare } from '../ops.js'
@@ -9,6 +9,7 @@ import type { Channel } from './channel.js'
 import { SNAPSHOT, STORE } from './methods.js'
 import { STORE_ID } from './protocol.js'
 import { defineMethods, Remote } from './remote.js'
+import { RemoteExport } from './remote-export.js'
 import { RemoteJob } from './remote-job.js'
 import { crossing, RemoteTxn } from './remote-txn.js'
 import { RemoteWatch } from './remote-watch.js'
@@ -123,6 +124,17 @@ export class RemoteStore extends Remote {
     }
     // Whether it is compacted is for the engine to say, which knows what is pinned: if it is, each read answers so.
     return new RemoteSnapshot(this.channel, requested, () => this.assertOpen())
+  }
+
+  export(options?: t.ExportOptions): RemoteExport {
+    checkOptions(options, exportRules)
+    this.assertOpen()
+    return new RemoteExport({
+      channel: this.channel,
+      call: { on: this.on, method: 'export', args: [] },
+      assertOpen: () => this.assertOpen(),
+      signal: options?.signal,
+    })
   }
 
   async compact(revision: number): Promise<RemoteJob> {

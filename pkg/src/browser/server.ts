@@ -31,7 +31,7 @@ const TABLES: Readonly<Record<'store' | 'snapshot', Readonly<Record<string, Way>
   snapshot: SNAPSHOT,
 }
 /** What a page has code of its own for, and asks of the store in the end all the same. */
-const OWN: readonly string[] = ['put'] satisfies (keyof Served)[]
+const OWN: readonly string[] = ['put', 'export'] satisfies (keyof Served)[]
 
 /** What serves a page. */
 export interface ServerPlan {
@@ -169,6 +169,7 @@ export class Server {
   /** An answer to what is not simply a method of a store or a snapshot, or else to that. */
   async #asked({ on, method, args }: Request): Promise<unknown> {
     const held = this.#object(on)
+    if (held.kind === 'items' && method === 'revision') return (held.object.items as t.Export).revision
     if (held.kind === 'items') return held.object.next(args[0] as number)
     if (held.kind === 'watch') return method === 'revision' ? held.object.revision : held.object.next()
     if (method === 'commit') return this.#commit(args[0] as PlainTxn, args[1] as t.WriteOptions)

@@ -5,8 +5,8 @@
  * @packageDocumentation
  */
 import { PalimpsestError } from '../errors.js'
-import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
-import { openFrom, type Sources } from './open.js'
+import type { ImportOptions, ImportSource, KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
+import { importFrom, openFrom, type Sources } from './open.js'
 import { PARTS } from './parts.js'
 import { started } from './wasm.js'
 
@@ -59,6 +59,15 @@ export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = '
   options: OpenOptions<V, K>,
 ): Promise<Store<V, K>> {
   return (await openFrom(sources, options as OpenOptions<ValueCodec, KeyCodec>)) as unknown as Store<V, K>
+}
+
+/** Makes a store of an export, as the package's main entry does. */
+export async function importStore<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
+  source: ImportSource,
+  options: OpenOptions<V, K> & ImportOptions,
+): Promise<Store<V, K>> {
+  const asked = options as OpenOptions<ValueCodec, KeyCodec> & ImportOptions
+  return (await importFrom(sources, source, asked)) as unknown as Store<V, K>
 }
 
 export { type ErrorCode, type ErrorFields, PalimpsestError } from '../errors.js'

@@ -3,8 +3,8 @@
  *
  * @packageDocumentation
  */
-import type { KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
-import { openInPlace } from './in-place.js'
+import type { ImportOptions, ImportSource, KeyCodec, OpenOptions, Store, ValueCodec } from '../types.js'
+import { importInPlace, openInPlace } from './in-place.js'
 
 async function wasm(): Promise<WebAssembly.Module> {
   return ((await import('./palimpsest.wasm' as string)) as { default: WebAssembly.Module }).default
@@ -15,6 +15,14 @@ export function open<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>
   options: OpenOptions<V, K>,
 ): Promise<Store<V, K>> {
   return openInPlace(wasm, options)
+}
+
+/** Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, and opens it. */
+export function importStore<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
+  source: ImportSource,
+  options: OpenOptions<V, K> & ImportOptions,
+): Promise<Store<V, K>> {
+  return importInPlace(wasm, source, options)
 }
 
 export { type ErrorCode, type ErrorFields, PalimpsestError } from '../errors.js'

@@ -53,7 +53,11 @@ export async function bundleSuite(installed, files) {
     format: 'esm',
     platform: 'browser',
     conditions: ['browser', 'import'],
-    define: { 'process.env.PALIMPSEST_VECTORS': '""', 'process.platform': '"browser"' },
+    define: {
+      'process.env.PALIMPSEST_VECTORS': '""',
+      'process.env.PALIMPSEST_SNAPSHOT': '""',
+      'process.platform': '"browser"',
+    },
     logLevel: 'warning',
     plugins: [imports(here)],
   })

@@ -291,6 +291,7 @@ test('every method of a store in a thread is there from another thread', async t
     'background',
     'codecs',
     'parts',
+    'compacted',
     'reading',
     'value',
     'entry',

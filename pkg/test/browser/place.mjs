@@ -3,6 +3,9 @@ import * as palimpsest from 'palimpsest-kv/real'
 
 export { compare, del, get, PalimpsestError, put } from 'palimpsest-kv/real'
 
+/** It is Node's: tests of it are left out. */
+export const importEtcdSnapshot = undefined
+
 /**
  * Where stores are, and what tells those of this run from others. `durability` is that of stores that the tests have in memory, where
  * nothing waits for a disk. With the role `follower` each store is open already, by another, which leads.
@@ -27,6 +30,15 @@ export async function open(options) {
   const durability = options.storage === 'memory' ? place.durability : undefined
   const asked = { durability, ...options, name, storage: place.storage }
   return place.role === 'follower' ? following(asked) : palimpsest.open(asked)
+}
+
+export async function importStore(source, options) {
+  // In a page a store of a copy can be in memory only.
+  const name = globalThis.palimpsestIsElsewhere ? undefined : nameFor(options?.storage)
+  return palimpsest.importStore(
+    source,
+    name === undefined ? options : { ...options, name, storage: place.storage },
+  )
 }
 
 /** A store that follows one that is open for as long. */

@@ -24,6 +24,8 @@ const FILES = [
   'storage',
   'durability',
   'calls',
+  'copies',
+  'pins',
 ].map(name => `${name}.test.mjs`)
 
 /** A test that takes longer is named, in milliseconds. */
