@@ -169,7 +169,7 @@ fn a_transaction_is_collected_and_committed() {
     let summary = answer.summary();
     assert_eq!(field(&summary, "succeeded"), JsValue::TRUE);
     assert_eq!(number(&summary, "revision"), 3.0);
-    let results = js_sys::Array::from(&field(&summary, "results"));
+    let results = Array::from(&field(&summary, "results"));
     let kinds: Vec<_> = results.iter().map(|result| field(&result, "type").as_string().unwrap()).collect();
     assert_eq!(kinds, ["put", "get", "delete"]);
     assert_eq!((number(&results.get(1), "entries"), field(&results.get(1), "more")), (1.0, JsValue::TRUE));
