@@ -34,7 +34,7 @@ function remapped() {
 
 /**
  * How cargo builds what is shipped, what is shipped to browsers, and what is only tested; and the folders it builds them into. Browsers
- * get the engine optimised for speed, too: for size it is a sixth smaller, gets and opening take twice as long, and puts half as long again.
+ * get the engine optimised for speed, too: for size it is a sixth smaller, but gets and opening take nearly twice as long, and puts a quarter to a half longer.
  */
 const PROFILES = {
   release: { args: ['--release'], folder: 'release' },
