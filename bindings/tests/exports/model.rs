@@ -201,10 +201,14 @@ fn strict_engines_tell_watchers_of_what_is_durable() {
 fn policies_and_quotas_cross() {
     let options = [("autoCompaction", object(&[("periodic", 1000.into())])), ("quotaBytes", 100_000.into())];
     let engine = Engine::new(None, object(&options)).unwrap();
-    let full = refused(engine.put(b"a", &[0; 200_000]), "NO_SPACE");
-    assert_eq!(number(&full, "quota"), 100_000.0);
+    refused(engine.put(b"a", &[0; 200_000]), "NO_SPACE");
     let status = engine.status().unwrap();
-    assert_eq!((number(&status, "quotaBytes"), field(&status, "isOutOfSpace")), (1e5, JsValue::TRUE));
+    assert_eq!((number(&status, "quotaBytes"), field(&status, "isOutOfSpace")), (1e5, JsValue::FALSE));
+    let filled = Engine::new(None, object(&[("quotaBytes", 100_000.into())])).unwrap();
+    filled.put(b"a", &[0; 40_000]).unwrap();
+    let full = refused(filled.put(b"b", &[0; 40_000]), "NO_SPACE");
+    assert_eq!(number(&full, "quota"), 100_000.0);
+    assert_eq!(field(&filled.status().unwrap(), "isOutOfSpace"), JsValue::TRUE);
     assert_eq!((number(&status, "leases"), number(&status, "watchers")), (0.0, 0.0));
     assert_eq!(field(&engine.run(2.0).unwrap(), "when"), JsValue::from("at"), "it samples");
     engine.set_auto_compaction(object(&[])).unwrap();
