@@ -30,6 +30,7 @@ const NODE = {
 /** Tests of what outlives its store's closing. */
 const PERSISTENT = {
   'watch.test.mjs': ['a relaxed store tells at once, and a watch goes on where another ended'],
+  'pins.test.mjs': ['pins move, end, and outlive the program'],
   'lease.test.mjs': ['leases outlive their store’s closing, and time that is over stays over'],
   'durability.test.mjs': ['strict puts in a file', 'relaxed transactions', 'relaxed deletes'].map(
     what => `a chain of awaited ${what} lets the program run`,
