@@ -140,6 +140,8 @@ test('compaction waits for a watch that holds, within its bound', async t => {
 
 test('history gets thinner by itself', async t => {
   const step = { every: 100, keepFor: 60_000 }
+  // The store may be there, and thinned, some time before this program hears of it.
+  const asked = Date.now()
   const db = await fresh(t, { thinning: { allFor: 50, steps: [step] } })
   const start = Date.now()
   while (Date.now() - start < 500) {
@@ -147,8 +149,9 @@ test('history gets thinner by itself', async t => {
     await pause(5)
   }
   const pins = await db.pins()
-  assert.ok(pins.length >= 4 && pins.length <= 8, `${pins.length} pins`)
-  assert.ok(pins.every(pin => pin.name.startsWith('$thinning/100/') && pin.expires >= start + 60_000))
+  const intervals = (Date.now() - asked) / step.every
+  assert.ok(pins.length >= 3 && pins.length <= intervals + 2, `${pins.length} pins in ${intervals} intervals`)
+  assert.ok(pins.every(pin => pin.name.startsWith('$thinning/100/') && pin.expires >= asked + 60_000))
   for (const { revision } of pins.slice(1)) assert.ok(await db.get('time', { revision }))
   const { compacted, revision } = await db.status()
   assert.ok(compacted > 1 && compacted < revision, `${compacted} of ${revision}`)
