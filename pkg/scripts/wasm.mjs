@@ -67,13 +67,10 @@ async function bind(wasm, { folder, host }) {
   ])
 }
 
-/** How hard wasm-opt works on what is shipped. */
-const OPTIMISATIONS = { release: '-O3', browser: '-O3' }
-
-async function optimise(wasm, optimisation) {
+async function optimise(wasm) {
   const optimised = `${wasm}.opt`
   // The features come from the section `target_features`, which the compiler wrote and every step keeps.
-  const args = [npmScript('binaryen', 'bin/wasm-opt'), wasm, optimisation, '--output', optimised]
+  const args = [npmScript('binaryen', 'bin/wasm-opt'), wasm, '-O3', '--output', optimised]
   await run(process.execPath, args)
   renameSync(optimised, wasm)
 }
@@ -102,8 +99,7 @@ export async function buildWasm(folder, { features = [], profile = 'release', ho
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
     await step('wasm-bindgen', () => bind(wasm, { folder, host }))
-    const optimisation = OPTIMISATIONS[profile]
-    if (optimisation !== undefined) await step('wasm-opt', () => optimise(outputs[1], optimisation))
+    if (profile !== 'dev') await step('wasm-opt', () => optimise(outputs[1]))
   })
   if (!isDone) say('= the wasm is up to date')
   return outputs[1]

@@ -56,20 +56,13 @@ function late(millis) {
   return new Promise(resolve => setTimeout(() => resolve({ error: `not over after ${millis} ms` }), millis))
 }
 
-/**
- * Runs the tests that a file has, once it is imported, but those in `left`. Tells of each as it ends. Answers the names that no test has.
- *
- * What fails is run once more, and told of all the same: several browsers at a time take turns of seconds on few processors, and a test that
- * counts on the clock of one tab while another works may be overtaken. What is broken fails again.
- */
+/** Runs the tests that a file has, once it is imported, but those in `left`. Tells of each as it ends. Answers the names that no test has. */
 export async function runGathered(left, tell) {
   names.clear()
   for (const one of gathered.splice(0)) {
     const began = performance.now()
-    const inTime = () => Promise.race([runOne(one, left), late(20_000)])
-    const { error: first } = await inTime()
-    const { error } = first === undefined ? {} : await inTime()
-    if (!left.includes(one.name)) tell({ name: one.name, error, first, ms: performance.now() - began })
+    const { error } = await Promise.race([runOne(one, left), late(20_000)])
+    if (!left.includes(one.name)) tell({ name: one.name, error, ms: performance.now() - began })
   }
   return left.filter(name => !names.has(name))
 }

@@ -75,9 +75,6 @@ function report({ name }, { outcomes, unknown }, millis) {
   for (const test of unknown) say(`not ok - ${name}: no test is called "${test}", which is to be left out`)
   const slow = outcomes.filter(({ ms }) => ms > SLOW)
   for (const { file, name: test, ms } of slow) say(`  ${name}: ${file}: ${test}: ${(ms / 1000).toFixed(1)} s`)
-  for (const { file, name: test, error, first } of outcomes)
-    if (first !== undefined && error === undefined)
-      say(`only at the second try - ${name}: ${file}: ${test}\n${first.replace(/^/gm, '    ')}`)
   const passed = outcomes.length - failed.length
   say(`${name}: ${passed} passed, ${failed.length} failed (${(millis / 1000).toFixed(1)} s)`)
   return { passed, failed: failed.length + unknown.length }

@@ -317,8 +317,16 @@ pub(super) fn a_read_that_fails_within_a_transaction() {
         let mut store = open(&medium);
         medium.arm(Fault::Failing(Operation::Read, reads, Lasting::Once));
         let then = [Op::put("key01", "new"), Op::from(Delete::new(Keys::prefix("key2")).previous())];
+        let watcher = store.watch("key01").start().unwrap();
         let answer = store.txn().then(then).commit();
         medium.heal();
+        if answer.is_err() {
+            assert_eq!(contents(&store).unwrap(), before, "read {reads}: what is seen is as it was");
+            assert!(
+                !matches!(store.poll(&watcher), Ok(Watched::Batch(_))),
+                "read {reads}: nothing is told of"
+            );
+        }
         // What is written later may not carry the half of a transaction with it.
         let _refused = store.put("later", "value").and_then(|_| store.flush());
         drop(store);
