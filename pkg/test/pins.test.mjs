@@ -152,7 +152,10 @@ test('history gets thinner by itself', async t => {
   const intervals = (Date.now() - asked) / step.every
   assert.ok(pins.length >= 4 && pins.length <= intervals + 2, `${pins.length} pins in ${intervals} intervals`)
   assert.ok(pins.every(pin => pin.name.startsWith('$thinning/100/') && pin.expires >= asked + 60_000))
-  for (const { revision } of pins.slice(1)) assert.ok(await db.get('time', { revision }))
+  // Those of before the first put have nothing.
+  const written = pins.filter(pin => pin.revision > 1)
+  for (const { revision } of written)
+    assert.ok(await db.get('time', { revision }), `revision ${revision} has its value`)
   const { compacted, revision } = await db.status()
   assert.ok(compacted > 1 && compacted < revision, `${compacted} of ${revision}`)
   await db.setThinning('off')
