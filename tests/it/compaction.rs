@@ -399,6 +399,33 @@ fn progress_goes_from_nothing_to_all_and_ends_finished() {
     assert_eq!(open(&disk).compaction(), None, "a finished compaction is not resumed");
 }
 
+/// Of several that were asked for, it is the oldest unfinished one whose progress is told, also before it has begun.
+#[test]
+fn compactions_are_told_of_in_their_order() {
+    let disk = FaultyStorage::new();
+    let mut store = store_with(&disk, 2000, 1);
+    let newest = store.revision().get();
+    let told =
+        |store: &Store<FaultyStorage>| store.compaction().map(|told| (told.revision.get(), told.is_finished));
+    for revision in [newest - 10, newest - 5] {
+        store.compact(revision).unwrap();
+        assert_eq!(told(&store), Some((newest - 10, false)));
+    }
+    let clock = SimClock::ticking(100);
+    let mut seen = Vec::new();
+    while store.run(&clock, Budget::micros(100)).unwrap() != Next::Idle {
+        seen.extend(told(&store));
+        // Before the one that has removed all is durably finished.
+        if store.compacted().unwrap().get() < newest && store.compaction().unwrap().removed > 0 {
+            store.compact(newest).unwrap();
+            seen.extend(told(&store));
+        }
+    }
+    seen.dedup();
+    let expected = [newest - 10, newest - 5, newest].map(|revision| [(revision, false), (revision, true)]);
+    assert_eq!(seen, expected.as_flattened());
+}
+
 #[test]
 fn compactions_asked_for_one_after_the_other_are_all_done() {
     let disk = FaultyStorage::new();

@@ -35,8 +35,10 @@ impl<S: Storage> Store<S> {
         self.compacted = Some(revision.get());
         self.times.compact(revision.get(), self.filing.rules().longest());
         self.flush()?;
+        // Those before it are told of until they are durably finished.
+        let is_next = self.queue.is_empty() && self.background.progress.is_none_or(|told| told.is_finished);
         self.queue.push_back(revision.get());
-        if self.background.job.is_none() {
+        if is_next {
             let reached = revision.get().min(self.watchers.held_revision());
             let total = self.filing.count_due(reached) as u64;
             let (removed, pages_freed, held) = (0, 0, 0);
@@ -76,7 +78,7 @@ impl<S: Storage> Store<S> {
         self.background.auto = Auto::new(policy);
     }
 
-    /// How far the compaction is that runs now or ran last since the store was opened. Costs some 10 us for a million revisions.
+    /// How far the compaction is that is done next or now, or that ran last since the store was opened. Costs some 10 us for a million revisions.
     #[must_use]
     pub fn compaction(&self) -> Option<CompactionProgress> {
         let progress = self.background.progress?;
