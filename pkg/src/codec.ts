@@ -11,6 +11,12 @@ type Slice = (this: Uint8Array, start: number, end: number) => string
 const nodeSlice = (globalThis as { Buffer?: { prototype: { utf8Slice?: Slice } } }).Buffer?.prototype
   .utf8Slice
 
+/**
+ * A text of at most so many characters is written to bytes one by one: that costs less than a call of the `TextEncoder`, which in Chromium
+ * takes 0.2 us, in Node a quarter of that.
+ */
+const SHORT = nodeSlice === undefined ? 64 : 16
+
 /** What stands in a text where bytes were no UTF-8, or where the text itself has this character. */
 const REPLACEMENT = '\ufffd'
 
@@ -31,9 +37,21 @@ function encodeText(text: string, what: string): Uint8Array {
   return encoder.encode(text)
 }
 
+/** Writes a short text to the start of an area. Answers whether it has done so: only if all of it is ASCII, and fits. */
+function encodeShort(text: string, area: Uint8Array): boolean {
+  if (text.length > SHORT || text.length > area.length) return false
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at)
+    if (code > 0x7f) return false
+    area[at] = code
+  }
+  return true
+}
+
 /** Writes a text or bytes to the start of an area. Answers how many bytes it takes; `undefined` if it does not fit. */
 export function encodeInto(item: string | Uint8Array, area: Uint8Array, what: string): number | undefined {
   if (typeof item === 'string') {
+    if (encodeShort(item, area)) return item.length
     assertWellFormed(item, what)
     const { read, written } = encoder.encodeInto(item, area)
     return read === item.length ? written : undefined

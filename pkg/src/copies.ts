@@ -144,6 +144,14 @@ export class Turns {
   }
 }
 
+/** All bytes of a source, in pieces that are not too large. */
+export async function* cut(source: ImportSource): AsyncGenerator<Uint8Array, void> {
+  for await (const piece of piecesOf(source)) {
+    assertBytes(piece)
+    for (let at = 0; at < piece.length; at += PIECE_BYTES) yield piece.subarray(at, at + PIECE_BYTES)
+  }
+}
+
 /** Hands all bytes of a source on, in pieces that are not too large. */
 export async function forEachPiece(
   source: ImportSource,
@@ -151,12 +159,9 @@ export async function forEachPiece(
   take: (bytes: Uint8Array) => void,
 ): Promise<void> {
   turns.assertWanted()
-  for await (const piece of piecesOf(source)) {
-    assertBytes(piece)
-    for (let at = 0; at < piece.length; at += PIECE_BYTES) {
-      take(piece.subarray(at, at + PIECE_BYTES))
-      await turns.breathe()
-    }
+  for await (const piece of cut(source)) {
+    take(piece)
+    await turns.breathe()
   }
 }
 

@@ -30,7 +30,8 @@ export const openRules: Rules = {
   onError: rules.callback,
 }
 
-const importRules = { signal: rules.signal }
+/** The options of imports that opening has not. */
+export const importRules: Rules = { signal: rules.signal }
 
 const fileRules = { file: rules.anything }
 
@@ -170,8 +171,18 @@ async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     })
     return store
   } catch (thrown) {
+    await ended(storage.object)
     release()
     throw thrown
+  }
+}
+
+/** Fulfilled once a storage has done what it was told, as far as it can: a store that could not be made is to leave nothing. */
+async function ended(storage: t.SyncStorage | undefined): Promise<void> {
+  try {
+    await storage?.settled?.()
+  } catch {
+    // What has failed is told already.
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { open } from 'palimpsest-kv'
-import { contents, Medium } from './support/help.mjs'
+import { contents, Medium, refusal } from './support/help.mjs'
 import { readsAtOnce } from './support/here.mjs'
 
 const memory = { storage: 'memory' }
@@ -157,6 +157,18 @@ test('a range that is left early gives its snapshot back', async t => {
   assert.equal((await db.status()).snapshots, 1)
   await iterator.return()
   assert.equal((await db.status()).snapshots, 0)
+})
+
+test('texts of all lengths and kinds are what they were, as keys and as values', async t => {
+  const db = await filled(t, [])
+  const texts = []
+  for (const length of [1, 15, 16, 17, 63, 64, 65, 200])
+    for (const last of ['', '\u007f', 'é', '\u{1f600}']) texts.push(`${'k'.repeat(length - 1)}${last || 'z'}`)
+  for (const text of texts) await db.put(text, text, { durability: 'relaxed' })
+  for (const text of texts) assert.equal(await db.get(text), text)
+  assert.deepEqual((await db.keys().collect()).entries.sort(), texts.sort())
+  const halved = await refusal(() => db.put('k\ud83d', 'x'))
+  assert.equal(halved.code, 'INVALID_ARGUMENT')
 })
 
 test('values and keys by codec, of the store and of the call', async t => {

@@ -242,7 +242,7 @@ fn a_folder_an_empty_file_and_a_file_that_can_t_be_written_are_refused() {
     let blank = folder.path().join("blank");
     std::fs::write(&blank, [0; 64 * 1024]).unwrap();
     let reason = Store::open(FileStorage::open(&blank).unwrap(), Options::default()).unwrap_err().to_string();
-    assert!(reason.contains("cut short, or both of its meta pages are lost"), "{reason}");
+    assert!(reason.contains("it never was one, or both of its meta pages are lost"), "{reason}");
     let nowhere = folder.path().join("no folder").join("store");
     assert!(matches!(FileStorage::open(nowhere), Err(Error::Storage { .. })));
 

@@ -276,9 +276,19 @@ fn can_leave_half_a_store() -> bool {
         moment.pass(&event);
         for seed in 0..6 {
             let image = if seed == 0 { moment.with(|_| true) } else { moment.torn(&mut rng) };
-            if let Ok(store) = Store::open(FaultyStorage::from_image(image), options()) {
-                is_half |= store.revision().get() != 1 && exported(&store).is_ok_and(|other| other != bytes);
-                is_half |= store.revision().get() == 1 && store.status().unwrap().records > 0;
+            let left = FaultyStorage::from_image(image);
+            match Store::open(left.clone(), options()) {
+                Ok(store) => {
+                    is_half |=
+                        store.revision().get() != 1 && exported(&store).is_ok_and(|other| other != bytes);
+                    is_half |= store.revision().get() == 1 && store.status().unwrap().records > 0;
+                }
+                // Only the last write of all, of a meta page, leaves what can't be told from a lost store, if it is torn.
+                Err(_) if seed == 0 => {
+                    let again = imported(&bytes, left, options()).expect("it can be done again");
+                    assert!(exported(&again).unwrap() == bytes);
+                }
+                Err(_) => {}
             }
         }
     }

@@ -6,6 +6,7 @@ use core::cmp::Ordering;
 use core::fmt::Debug;
 use core::ops::Range;
 
+use super::order::compare;
 use super::step::Step;
 use super::varint;
 
@@ -86,7 +87,7 @@ pub(super) fn find<'a>(entries: &'a [u8], key: &[u8]) -> Place<'a> {
     let mut rest = Entries::new(entries);
     loop {
         let start = entries.len() - rest.rest().len();
-        let (body, end) = match rest.next().map(|entry| (entry.key.cmp(key), entry.body)) {
+        let (body, end) = match rest.next().map(|entry| (compare(entry.key, key), entry.body)) {
             Some((Ordering::Less, _)) => continue,
             Some((Ordering::Equal, body)) => (Some(body), entries.len() - rest.rest().len()),
             Some((Ordering::Greater, _)) | None => (None, start),

@@ -6,6 +6,8 @@ use core::cmp::Ordering;
 use core::fmt;
 use core::ops::Deref;
 
+use super::order::compare;
+
 /// So many bytes take as much room as an allocation's address and what says which of both it is, in half a line of cache.
 const INLINE_BYTES: usize = 30;
 
@@ -76,7 +78,7 @@ impl PartialOrd for Lower {
 impl Ord for Lower {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        self.bytes().cmp(other.bytes())
+        compare(self.bytes(), other.bytes())
     }
 }
 

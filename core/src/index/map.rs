@@ -35,7 +35,7 @@ pub(super) mod alloc_only {
             self.0.insert_mut(lower, block);
         }
 
-        pub(in crate::index) fn get_mut(&mut self, lower: &[u8]) -> Option<&mut Block> {
+        pub(in crate::index) fn get_mut(&mut self, lower: &Lower) -> Option<&mut Block> {
             self.0.get_mut(lower)
         }
 
@@ -62,9 +62,31 @@ pub(super) mod alloc_only {
 
 #[cfg(feature = "std")]
 pub(super) mod with_std {
+    use core::cmp::Ordering;
+
+    use equivalent::{Comparable, Equivalent};
+
     use super::Lower;
     use crate::index::block::Block;
+    use crate::index::order::compare;
     use crate::keys::KeyBounds;
+
+    /// A key that a block is looked for by, with our way to compare.
+    struct Sought<'a>(&'a [u8]);
+
+    impl Equivalent<Lower> for Sought<'_> {
+        #[inline]
+        fn equivalent(&self, lower: &Lower) -> bool {
+            self.0 == &**lower
+        }
+    }
+
+    impl Comparable<Lower> for Sought<'_> {
+        #[inline]
+        fn compare(&self, lower: &Lower) -> Ordering {
+            compare(self.0, lower)
+        }
+    }
 
     /// Blocks by their lower keys.
     #[derive(Clone, Debug, Default)]
@@ -74,7 +96,7 @@ pub(super) mod with_std {
         /// The last block with the lower key `key` or one before it.
         #[inline]
         pub(in crate::index) fn last_until(&self, key: &[u8]) -> Option<(&Lower, &Block)> {
-            self.0.get_prev(key)
+            self.0.get_prev(&Sought(key))
         }
 
         /// Adds the block, in place of the one with the same lower key.
@@ -83,7 +105,7 @@ pub(super) mod with_std {
         }
 
         #[inline]
-        pub(in crate::index) fn get_mut(&mut self, lower: &[u8]) -> Option<&mut Block> {
+        pub(in crate::index) fn get_mut(&mut self, lower: &Lower) -> Option<&mut Block> {
             self.0.get_mut(lower)
         }
 

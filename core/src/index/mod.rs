@@ -43,6 +43,7 @@ mod forget;
 mod history;
 mod lower;
 mod map;
+mod order;
 mod past;
 mod step;
 mod table;

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::arena::{FoundSlot, MIN_GROWTH, Pager, Proof, Purpose};
 use super::freelist::{self, Freelist};
 use super::log::Log;
-use super::meta::{Identity, LogStart, META_BYTES, META_PAGES, Meta};
+use super::meta::{Identity, LogStart, META_BYTES, META_PAGES, Meta, is_unfinished, unfinished};
 use super::page::PageId;
 use super::pages::Pages;
 use super::space::Space;
@@ -68,7 +68,7 @@ impl<S: Storage> Pager<S> {
     /// [`Error::Storage`] if the storage fails.
     pub(crate) fn conceal(&mut self) -> Result<()> {
         for slot in 0..META_PAGES {
-            self.pages.write_raw(PageId::new(slot), &[0; META_BYTES])?;
+            self.pages.write_raw(PageId::new(slot), &unfinished())?;
         }
         self.sync()
     }
@@ -84,14 +84,18 @@ impl<S: Storage> Pager<S> {
         begin_creation(&storage)
     }
 
-    /// Whether a storage holds nothing, or what a crash left of a creation.
+    /// Whether a storage holds nothing, or what a crash left of a creation; after removing what is left of a store that was only being filled.
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub(crate) fn is_vacant(storage: &S) -> Result<bool> {
+    pub(crate) fn make_vacant(storage: &S) -> Result<bool> {
         match find_meta(storage) {
             Ok(found) => Ok(found.is_none()),
             Err(error @ Error::Storage { .. }) => Err(error),
+            Err(_) if is_concealed(storage)? => {
+                storage.set_len(0)?;
+                Ok(true)
+            }
             Err(_) => Ok(false),
         }
     }
@@ -208,6 +212,16 @@ pub(super) fn find_readable<S: Storage>(storage: &S, failure: Error) -> Result<O
         return Ok(Some(Found { meta, identity, slot: 0, sector, proof: Proof::None }));
     }
     find_second(storage, storage.len()?)?.map_or(Err(failure), |found| Ok(Some(found)))
+}
+
+/// Whether a storage without a good slot says that it was only being filled.
+fn is_concealed<S: Storage>(storage: &S) -> Result<bool> {
+    let mut sector = vec![0; META_BYTES];
+    if storage.len()? < META_BYTES as u64 {
+        return Ok(false);
+    }
+    storage.read(0, &mut sector)?;
+    Ok(is_unfinished(&sector))
 }
 
 /// Whether the storage may be what a crash left of creating a store: nothing but zeros, and perhaps a torn sector where the second

@@ -65,6 +65,21 @@ pub(crate) struct Identity {
     pub(crate) page_bytes: usize,
 }
 
+/// What stands in both slots while a store is filled with what another one held.
+const UNFINISHED: &[u8] = b"an unfinished import or salvage of a palimpsest";
+
+/// The sector of a slot of a store that is being filled.
+pub(super) fn unfinished() -> Vec<u8> {
+    let mut sector = vec![0; META_BYTES];
+    put_at(&mut sector, 0, UNFINISHED);
+    sector
+}
+
+/// Whether a sector says that what is behind it is not a store yet.
+pub(super) fn is_unfinished(sector: &[u8]) -> bool {
+    sector == unfinished()
+}
+
 impl Meta {
     /// The sector to write to `slot` (0 or 1).
     pub(super) fn encode(&self, identity: Identity, slot: u32) -> Vec<u8> {
@@ -88,9 +103,10 @@ impl Meta {
     /// [`Error::NotAStore`] without the format's first bytes, [`Error::NewerFormat`], or [`Error::Corrupt`].
     pub(super) fn decode(sector: &[u8], slot: u32) -> Result<(Self, Identity)> {
         if sector.get(..MAGIC.len()) != Some(MAGIC) {
-            let is_blank = sector.iter().all(|byte| *byte == 0);
-            let reason = if is_blank {
-                "it begins with zeros, as what is left of a salvage or an import that was cut short, or both of its meta pages are lost"
+            let reason = if is_unfinished(sector) {
+                "an import or a salvage into it was cut short, and can be done again"
+            } else if sector.iter().all(|byte| *byte == 0) {
+                "it begins with zeros: it never was one, or both of its meta pages are lost"
             } else {
                 "it does not begin with the format's first bytes"
             };

@@ -44,14 +44,14 @@ pub(crate) struct Rebuild<S> {
 }
 
 impl<S: Storage> Rebuild<S> {
-    /// Creates a store without records on a storage that must hold nothing.
+    /// Creates a store without records on a storage that must hold nothing, or what was left of another one that did not get finished.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] if it holds something or the options are invalid, with the storage unchanged;
     /// [`Error::Storage`].
     pub(crate) fn begin(into: S, options: &Options) -> Result<Self> {
         options.validate()?;
-        if !Pager::is_vacant(&into)? {
+        if !Pager::make_vacant(&into)? {
             let reason = "the new store's storage is not empty".into();
             return Err(Error::InvalidOption { option: "into", reason });
         }

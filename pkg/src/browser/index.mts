@@ -29,10 +29,10 @@ export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = '
 }
 
 /**
- * Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, and opens it: in workers, and in memory. In a page a
- * store of the storages 'opfs', 'indexeddb' and 'auto' can't be made so.
+ * Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, and opens it. In a page a worker makes a store of
+ * the storages 'opfs', 'indexeddb' and 'auto', alone; other tabs can open it once it is there.
  *
- * @throws PalimpsestError as in Node; and with the code `UNSUPPORTED` if this thread, or this browser, can't have such a store.
+ * @throws PalimpsestError as in Node; and with the code `UNSUPPORTED` if this browser, or this page, has no such storage.
  */
 export async function importStore<V extends ValueCodec = 'utf8', K extends KeyCodec = 'utf8'>(
   source: ImportSource,

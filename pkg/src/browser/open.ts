@@ -1,5 +1,4 @@
-import { PalimpsestError } from '../errors.js'
-import { checkName, isNamed, openRules } from '../open.js'
+import { checkName, importRules, isNamed, openRules } from '../open.js'
 import { checkOptions } from '../options.js'
 import type * as t from '../types.js'
 import { Attendant, unreachable } from './attendant.js'
@@ -12,6 +11,8 @@ export interface Sources {
   readonly workerCode: () => Promise<string>
   /** What opens a store in the thread of the caller. */
   readonly inPlace: () => Promise<typeof import('./in-place.js')>
+  /** What has a worker make a store. */
+  readonly importing: () => Promise<typeof import('./importing.js')>
 }
 
 type Options = t.OpenOptions<t.ValueCodec, t.KeyCodec>
@@ -33,22 +34,25 @@ export async function openFrom(
   return openInPlace(sources.wasm, options)
 }
 
-/**
- * Makes a store of an export. A page whose store's engine would be in a worker can't: other tabs might have the store open, and what they do
- * to it can't be undone with the import.
- */
+/** Makes a store of an export, from whatever thread this is. */
 export async function importFrom(
   sources: Sources,
   source: t.ImportSource,
   options: Options & t.ImportOptions,
 ): Promise<t.Store<t.ValueCodec, t.KeyCodec>> {
-  if (isNamed(options?.storage) && isPage())
-    throw new PalimpsestError(
-      'UNSUPPORTED',
-      'a page makes stores of copies in memory only: do so in a worker, close the store there, and open it in the page',
-    )
-  const { importInPlace } = await sources.inPlace()
-  return importInPlace(sources.wasm, source, options)
+  if (!isNamed(options?.storage) || !isPage()) {
+    const { importInPlace } = await sources.inPlace()
+    return importInPlace(sources.wasm, source, options)
+  }
+  checkOptions(options, { ...openRules, ...importRules })
+  const { signal, ...opening } = options
+  checkName(opening.name)
+  const { worker: make, onError: _, ...cloned } = opening
+  const { importInWorker } = await sources.importing()
+  const start = () => startWorker(sources, make)
+  // A worker has the store for itself while it is made; only then may other tabs have it, too.
+  await importInWorker({ wasm: sources.wasm, start, options: cloned, signal }, source)
+  return openInWorker(sources, opening)
 }
 
 async function startWorker(sources: Sources, make: Options['worker']): Promise<t.WorkerLike> {

@@ -76,6 +76,10 @@ export type Message =
   | { readonly type: 'refused'; readonly thrown: Thrown }
   | { readonly type: 'answers'; readonly answers: readonly Answer[]; readonly state: State | undefined }
   | { readonly type: 'failure'; readonly thrown: Thrown }
+  /** An import goes on with the next bytes of its source. */
+  | { readonly type: 'wanted' }
+  /** The store is made, and closed again. */
+  | { readonly type: 'imported' }
 
 /** What the page says. */
 export type Order =
@@ -89,6 +93,12 @@ export type Order =
     }
   | { readonly type: 'requests'; readonly epoch: number; readonly requests: readonly Request[] }
   | { readonly type: 'leave' }
+  /** Makes a store of an export, whose bytes are asked for one piece after the other. */
+  | { readonly type: 'import'; readonly wasm: WebAssembly.Module; readonly options: object }
+  /** The bytes that were asked for; nothing at the end of them. */
+  | { readonly type: 'piece'; readonly bytes: Uint8Array | undefined }
+  /** There will be no more bytes, though they are not at their end. */
+  | { readonly type: 'cut' }
 
 /** A transaction, as it crosses. */
 export type PlainTxn = Pick<Parts, 'compares' | 'success' | 'failure'>

@@ -7,6 +7,7 @@ import type { NamedStorage, OpenOptions, ValueCodec } from '../types.js'
 import { chosen, openInPlace } from './in-place.js'
 import { type Store, serving } from './leading.js'
 import { type Message, type Order, thrownOf } from './protocol.js'
+import { Receiving } from './receiving.js'
 import type { Settings } from './settings.js'
 import { Tab } from './tab.js'
 
@@ -24,6 +25,8 @@ const say = (message: Message): void => thread.postMessage(message)
 /** What answers the page. */
 let side: Pick<Tab, 'serve'> | undefined
 let close: (() => Promise<void>) | undefined
+/** What makes a store for the page. */
+let receiving: Receiving | undefined
 
 function opener({ wasm, options, hears }: Opening): (settings: Settings) => Promise<Store> {
   const asked = options as OpenOptions<ValueCodec>
@@ -75,8 +78,15 @@ async function leave(): Promise<void> {
   thread.close()
 }
 
+function receive(order: Extract<Order, { type: 'import' }>): Promise<void> {
+  receiving = new Receiving(say)
+  return receiving.run(order)
+}
+
 thread.addEventListener('message', ({ data }) => {
   if (data.type === 'open') void open(data)
   else if (data.type === 'requests') side?.serve(data.epoch, data.requests)
   else if (data.type === 'leave') void leave()
+  else if (data.type === 'import') void receive(data)
+  else receiving?.hear(data)
 })

@@ -99,6 +99,112 @@ async function damage(storage) {
   database.close()
 }
 
+for (const storage of [...STORAGES, 'auto']) {
+  test(`${storage}: a page makes a store of a copy, all of it or nothing`, async t => {
+    const { page, context } = await site(t)
+    const made = await page.evaluate(importing, storage)
+    assert.deepEqual(made, {
+      aborted: 'the user left',
+      failed: 'the network is gone',
+      ended: true,
+      damaged: 'INVALID_SOURCE',
+      refused: 'INVALID_ARGUMENT',
+      kind: storage === 'auto' ? 'opfs' : storage,
+      entries: 3000,
+      old: 'v1',
+      taken: 'INVALID_ARGUMENT',
+      locked: 'LOCKED',
+    })
+    // Other tabs have it, too.
+    const other = await context.newPage()
+    await other.goto(ORIGIN)
+    await opened(other, { storage, name: 'copy' })
+    assert.equal(await having(other, async db => (await db.status()).role), 'follower')
+    assert.equal(await having(other, db => db.get('k7')), 'v2')
+  })
+}
+
+/** Imports a copy of a store in memory, after some tries that fail. */
+async function importing(storage) {
+  const { importStore, open } = await import('/package.js')
+  const db = await open({ storage: 'memory' })
+  for (const value of ['v1', 'v2'])
+    await Promise.all(Array.from({ length: 3000 }, (_, at) => db.put(`k${at}`, value)))
+  const chunks = []
+  for await (const chunk of db.export()) chunks.push(chunk)
+  const bytes = new Uint8Array(await new Blob(chunks).arrayBuffer())
+  const into = { name: 'copy', storage }
+  const outcome = (source, options = {}) =>
+    importStore(source, { ...into, ...options }).then(
+      () => 'imported',
+      ({ code, message }) => code ?? message,
+    )
+  const controller = new AbortController()
+  // Its next piece never comes.
+  async function* stuck() {
+    yield chunks[0]
+    setTimeout(() => controller.abort(new Error('the user left')), 20)
+    await new Promise(() => {})
+  }
+  let ended = false
+  async function* failing() {
+    try {
+      yield* chunks.slice(0, 3)
+      throw new Error('the network is gone')
+    } finally {
+      ended = true
+    }
+  }
+  const said = {
+    aborted: await outcome(stuck(), { signal: controller.signal }),
+    failed: await outcome(failing()),
+  }
+  said.ended = ended
+  const damaged = bytes.slice()
+  damaged[bytes.length >> 1] ^= 1
+  said.damaged = await outcome(damaged)
+  said.refused = await outcome(['text'])
+  const copy = await importStore(new Blob(chunks).stream(), into)
+  said.kind = copy.storage.kind
+  said.entries = await copy.count()
+  said.old = await copy.get('k7', { revision: 3001 })
+  await copy.close()
+  said.taken = await outcome(bytes)
+  globalThis.copy = await open(into)
+  said.locked = await outcome(bytes)
+  return said
+}
+
+test('a page that is left while it makes a store of a copy leaves none, and can make it again', async t => {
+  const { page } = await site(t)
+  const code = await page.evaluate(async () => {
+    const { importStore, open } = await import('/package.js')
+    const db = await open({ storage: 'memory' })
+    for (let at = 0; at < 500; at += 1) await db.put(`k${at}`, 'v'.repeat(100))
+    async function* slow() {
+      yield* db.export()
+      dispatchEvent(new Event('pagehide'))
+      await new Promise(() => {})
+    }
+    return importStore(slow(), { name: 'app', storage: 'opfs' }).then(
+      () => 'imported',
+      error => error.code,
+    )
+  })
+  assert.equal(code, 'CLOSED')
+  const left = await opened(page, {})
+  assert.equal(left.code, 'NOT_A_STORE')
+  assert.match(left.message, /import .* was cut short, and can be done again/)
+  const count = await page.evaluate(async () => {
+    const { importStore, open } = await import('/package.js')
+    const db = await open({ storage: 'memory' })
+    await db.put('a', '1')
+    globalThis.db = await importStore(db.export(), { name: 'app', storage: 'opfs' })
+    return globalThis.db.count()
+  })
+  assert.equal(count, 1)
+})
+
 test('auto takes the private file system, or where the store is already', async t => {
   const { page } = await site(t)
   assert.equal((await opened(page, { name: 'new', storage: 'auto' })).kind, 'opfs')

@@ -33,8 +33,7 @@ export async function open(options) {
 }
 
 export async function importStore(source, options) {
-  // In a page a store of a copy can be in memory only.
-  const name = globalThis.palimpsestIsElsewhere ? undefined : nameFor(options?.storage)
+  const name = nameFor(options?.storage)
   return palimpsest.importStore(
     source,
     name === undefined ? options : { ...options, name, storage: place.storage },
