@@ -53,8 +53,8 @@ struct Source {
 }
 
 impl<S: Storage> Import<S> {
-    /// Begins on a storage that must hold nothing, or what is left of an import that was cut short. The options are those of the store; their limits to keys, values and pages in use don't
-    /// hold for what is imported.
+    /// Begins on a storage that must hold nothing, or what is left of an import that was cut short. The options are those of the store; their
+    /// limits to keys, values and pages in use don't hold for what is imported.
     ///
     /// # Errors
     /// [`Error::InvalidOption`] if the storage holds something or an option is invalid, with the storage unchanged;

@@ -28,11 +28,13 @@ pub(super) fn compare(mut one: &[u8], mut other: &[u8]) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec::Vec;
+
     use super::*;
 
     #[test]
     fn the_order_is_that_of_slices() {
-        let mut keys = alloc::vec![alloc::vec::Vec::new()];
+        let mut keys = alloc::vec![Vec::new()];
         for length in 1..=21 {
             for at in 0..length {
                 for byte in [0, 0x7f, 0x80, 0xff] {

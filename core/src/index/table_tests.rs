@@ -103,7 +103,7 @@ macro_rules! map_tests {
                     map.remove(&key);
                     model.remove(&key);
                 } else if kind == 1 {
-                    let found = map.get_mut(&key).map(|block| block.splice(1..2, &[7, 7]));
+                    let found = map.get_mut(&key.as_slice().into()).map(|block| block.splice(1..2, &[7, 7]));
                     let expected = model.get_mut(&key).map(|block| _ = block.splice(1..2, [7, 7]));
                     assert_eq!(found, expected);
                 } else {
