@@ -201,8 +201,9 @@ impl Pins {
         if names != self.names || !names.keys().eq(self.revisions.iter()) {
             return Err("the pinned revisions are not those of the pins");
         }
-        let ends = |(name, pinned): (&Arc<str>, &Pinned)| Some((pinned.expires?, Arc::clone(name)));
-        if self.pins.iter().filter_map(ends).collect::<BTreeSet<_>>() != self.ends {
+        let ending = |(name, pinned): (&Arc<str>, &Pinned)| Some((pinned.expires?, Arc::clone(name)));
+        let ending: Vec<_> = self.pins.iter().filter_map(ending).collect();
+        if ending.len() != self.ends.len() || !ending.iter().all(|end| self.ends.contains(end)) {
             return Err("the pins that end are not those that say so");
         }
         Ok(())

@@ -42,6 +42,14 @@ pub(crate) struct DeadList {
     deaths: Deaths,
 }
 
+/// Sorts by position, each as one number. All lists of dead records are sorted here: what the standard library makes of each call is a lot of
+/// code.
+fn in_order(entries: &mut [Dead]) {
+    entries.sort_unstable_by_key(|Dead { position: Position { main, sub }, .. }| {
+        u128::from(*main) << 32 | u128::from(*sub)
+    });
+}
+
 impl DeadList {
     /// Adds a record that died at revision `death`. Some 100 ns.
     ///
@@ -101,9 +109,7 @@ impl DeadList {
                 left.push(entry);
             }
         }
-        taken.sort_unstable_by_key(|Dead { position: Position { main, sub }, .. }| {
-            u128::from(*main) << 32 | u128::from(*sub)
-        });
+        in_order(&mut taken);
         if !left.is_empty() {
             self.add_bucket(start, Bucket::of(&left));
         }
@@ -121,7 +127,7 @@ impl DeadList {
         let (_, bucket) = buckets.find(|(_, bucket)| bucket.first_death <= until)?;
         let is_asked_for = |entry: &Dead| entry.death > after && entry.death <= until;
         let mut found: Vec<Dead> = bucket.iter().filter(is_asked_for).collect();
-        found.sort_unstable();
+        in_order(&mut found);
         Some((found, buckets.next().map(|(start, _)| *start)))
     }
 
@@ -141,9 +147,9 @@ impl DeadList {
         let Some(bucket) = self.buckets.remove(&start) else { return };
         self.by_death.remove(&(bucket.first_death, start));
         let mut entries: Vec<Dead> = bucket.iter().collect();
-        let half = entries.len() / 2;
-        let middle = entries.select_nth_unstable(half).1.position;
-        let (lower, upper) = entries.split_at(half);
+        in_order(&mut entries);
+        let (lower, upper) = entries.split_at(entries.len() / 2);
+        let middle = upper.first().map_or(start, |entry| entry.position);
         self.add_bucket(start, Bucket::of(lower));
         self.add_bucket(middle, Bucket::of(upper));
     }

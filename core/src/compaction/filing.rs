@@ -253,8 +253,9 @@ impl Filing {
     /// The job that was begun is done. What it has not filed under a pin that went meanwhile need not be looked for.
     pub(crate) fn end_job(&mut self) {
         self.at_work = None;
-        let gone = core::mem::take(&mut self.gone);
-        self.gone = gone.into_iter().filter(|pin| self.has_filed(*pin)).collect();
+        let mut gone = core::mem::take(&mut self.gone);
+        gone.retain(|pin| self.has_filed(*pin));
+        self.gone = gone;
     }
 
     /// Notes that the key of a tombstone has a newer record, of revision `next`.

@@ -1,6 +1,6 @@
 //! The whole-store check: every page, every record, and everything in memory against them.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -85,13 +85,15 @@ impl<S: Storage> Store<S> {
             return Err(format!("page {} is reached twice", page.get()));
         }
         if !self.pager.used_pages().eq(reachable.iter().copied()) {
-            let used: BTreeSet<PageId> = self.pager.used_pages().collect();
-            let reached: BTreeSet<PageId> = reachable.iter().copied().collect();
-            let differ: Vec<u32> =
-                used.symmetric_difference(&reached).take(10).map(|page| page.get()).collect();
+            let used: Vec<PageId> = self.pager.used_pages().collect();
+            let only_used = used.iter().filter(|page| reachable.binary_search(page).is_err());
+            let only_reached = reachable.iter().filter(|page| used.binary_search(page).is_err());
+            let differ: Vec<u32> = only_used.chain(only_reached).take(10).map(|page| page.get()).collect();
             return Err(format!("these pages are either used or reachable, but not both: {differ:?}"));
         }
-        let pending: BTreeSet<PageId> = self.pager.pending().collect();
+        let mut pending: Vec<PageId> = self.pager.pending().collect();
+        pending.sort_unstable();
+        pending.dedup();
         if pending.len() != self.pager.pending_pages() {
             return Err("a page is pending twice".into());
         }
