@@ -4,7 +4,7 @@ use core::cell::{Ref, RefCell, RefMut};
 use core::time::Duration;
 use std::rc::Rc;
 
-use palimpsest_kv::{Budget, Durability, Entry, Result, Store, Writer};
+use palimpsest_kv::{Budget, Durability, Entry, Result, Revision, Store, Writer};
 use wasm_bindgen::prelude::*;
 
 use crate::clock::HostClock;
@@ -217,12 +217,22 @@ impl Engine {
         Ok(compaction.revision.get() as f64)
     }
 
-    /// Progress of the newest compaction since the store was opened, nothing if there was none.
+    /// Progress of the compaction that runs, or is next, or ran last since the store was opened; nothing if there was none.
     ///
     /// # Errors
     /// If the store is closed.
     pub fn compaction(&self) -> JsResult<JsValue> {
         to_js(&self.read()?.compaction().map(ProgressObject::from))
+    }
+
+    /// Progress of the compaction to a revision, nothing if it has not begun, or is long over.
+    ///
+    /// # Errors
+    /// If the store is closed.
+    #[wasm_bindgen(js_name = compactionTo)]
+    pub fn compaction_to(&self, revision: f64) -> JsResult<JsValue> {
+        let revision = Revision::new(exact(revision)?);
+        to_js(&self.read()?.compaction_to(revision).map(ProgressObject::from))
     }
 
     /// Changes which history the store gives up by itself.

@@ -8,8 +8,11 @@ const waitRules = { signal: rules.signal }
 /** What a job needs of its store. */
 export interface JobSource {
   readonly background: Background
-  /** How far the compaction is that runs now or ran last; they run in the order they were asked for. */
-  readonly progress: () => CompactionProgress | undefined
+  /**
+   * How far the compaction to a revision is; one after it if it is forgotten; nothing before it has begun. They run in the order they were
+   * asked for.
+   */
+  readonly progress: (revision: number) => CompactionProgress | undefined
 }
 
 /**
@@ -91,9 +94,8 @@ export class EngineJob implements CompactionJob {
   }
 
   #look(): void {
-    const progress = this.#source.progress()
-    // Until its turn comes, the engine tells of the compactions before it; afterwards of those after it.
-    if (progress === undefined || progress.revision < this.revision) return
+    const progress = this.#source.progress(this.revision)
+    if (progress === undefined) return
     if (progress.revision > this.revision) this.#last = { ...this.#last, finished: true }
     else if (!isSame(progress, this.#last)) this.#last = progress
     if (this.#last.finished) this.#settle(undefined)

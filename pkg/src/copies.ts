@@ -85,9 +85,15 @@ function assertBytes(piece: unknown): asserts piece is Uint8Array {
   if (!(piece instanceof Uint8Array)) throw invalid(`a source must give Uint8Arrays, not ${show(piece)}`)
 }
 
-async function* streamed(stream: StreamLike): AsyncGenerator<unknown> {
+async function* streamed(
+  stream: StreamLike,
+  signal: AbortSignalLike | undefined,
+): AsyncGenerator<unknown, void> {
   const reader = stream.getReader()
   let isDone = false
+  // However long it takes for its next piece, which then does not come.
+  const cancel = () => void reader.cancel().catch(() => {})
+  signal?.addEventListener('abort', cancel)
   try {
     for (;;) {
       const { done, value } = await reader.read()
@@ -98,20 +104,26 @@ async function* streamed(stream: StreamLike): AsyncGenerator<unknown> {
       yield value
     }
   } finally {
+    signal?.removeEventListener('abort', cancel)
     // Nobody wants what is left; that the stream can't be told so changes nothing.
     if (!isDone) await reader.cancel().catch(() => {})
   }
 }
 
 /** The pieces of a source, whatever it is. */
-function piecesOf(source: ImportSource): AsyncIterable<unknown> | Iterable<unknown> {
+function piecesOf(
+  source: ImportSource,
+  signal: AbortSignalLike | undefined,
+): AsyncIterable<unknown> | Iterable<unknown> {
   if (source instanceof Uint8Array) return [source]
   if (source !== null && typeof source === 'object') {
+    // Before what streams are as iterables, which can't be ended while they wait.
+    if (typeof (source as Partial<StreamLike>).getReader === 'function')
+      return streamed(source as StreamLike, signal)
     if (Symbol.asyncIterator in source) return source
     if (Symbol.iterator in source) return source
-    if (typeof (source as Partial<StreamLike>).getReader === 'function') return streamed(source as StreamLike)
     if (typeof (source as Partial<BlobLike>).stream === 'function')
-      return piecesOf((source as BlobLike).stream())
+      return piecesOf((source as BlobLike).stream(), signal)
   }
   throw invalid(
     `a source must be a Uint8Array, a Blob, a stream, or an iterable of Uint8Arrays, not ${show(source)}`,
@@ -121,17 +133,17 @@ function piecesOf(source: ImportSource): AsyncIterable<unknown> | Iterable<unkno
 /** Lets the event loop turn while something long is done, and ends it when a signal says so. */
 export class Turns {
   readonly #host: Host
-  readonly #signal: AbortSignalLike | undefined
+  readonly signal: AbortSignalLike | undefined
   #began = performance.now()
 
   constructor(host: Host, signal: AbortSignalLike | undefined) {
     this.#host = host
-    this.#signal = signal
+    this.signal = signal
   }
 
   /** Throws the signal's reason. */
   assertWanted(): void {
-    if (this.#signal?.aborted) throw this.#signal.reason
+    if (this.signal?.aborted) throw this.signal.reason
   }
 
   /** A turn of the event loop if the last one is long ago. */
@@ -144,9 +156,9 @@ export class Turns {
   }
 }
 
-/** All bytes of a source, in pieces that are not too large. */
-export async function* cut(source: ImportSource): AsyncGenerator<Uint8Array, void> {
-  for await (const piece of piecesOf(source)) {
+/** All bytes of a source, in pieces that are not too large; fewer if a signal says that no more are wanted. */
+export async function* cut(source: ImportSource, signal?: AbortSignalLike): AsyncGenerator<Uint8Array, void> {
+  for await (const piece of piecesOf(source, signal)) {
     assertBytes(piece)
     for (let at = 0; at < piece.length; at += PIECE_BYTES) yield piece.subarray(at, at + PIECE_BYTES)
   }
@@ -159,10 +171,11 @@ export async function forEachPiece(
   take: (bytes: Uint8Array) => void,
 ): Promise<void> {
   turns.assertWanted()
-  for await (const piece of cut(source)) {
+  for await (const piece of cut(source, turns.signal)) {
     take(piece)
     await turns.breathe()
   }
+  turns.assertWanted()
 }
 
 /** All bytes of a source, for who must read here and there. */

@@ -223,6 +223,7 @@ export interface RawEngine extends RawReader {
   commit(transaction: RawTransaction): RawAnswer
   compact(revision: number): number
   compaction(): RawProgress | undefined
+  compactionTo(revision: number): RawProgress | undefined
   dryRun(revision: number, delimiter: Uint8Array, depth: number): RawDryRun
   dryRunStep(run: RawDryRun, budget: number): RawDryRunReport | undefined
   revisionAt(millis: number): number | undefined

@@ -45,8 +45,8 @@ export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = '
 }
 
 /**
- * Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, and opens it. What is damaged, cut off or no export
- * rejects with `INVALID_SOURCE`, and nothing is left of the store.
+ * Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, or what is left of an import that was cut
+ * short, and opens it. What is damaged, cut off or no export rejects with `INVALID_SOURCE`, and nothing is left of the store.
  *
  * @example
  * ```ts

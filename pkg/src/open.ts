@@ -117,7 +117,7 @@ async function load(environment: Environment): Promise<Instance> {
 /** Makes the engine's store on a storage, with options as the bindings read them. */
 type Make = (
   instance: Instance,
-  storage: object | undefined,
+  storage: t.SyncStorage | undefined,
   options: object,
 ) => RawEngine | Promise<RawEngine>
 
@@ -171,18 +171,8 @@ async function storeIn<V extends t.ValueCodec, K extends t.KeyCodec>(
     })
     return store
   } catch (thrown) {
-    await ended(storage.object)
     release()
     throw thrown
-  }
-}
-
-/** Fulfilled once a storage has done what it was told, as far as it can: a store that could not be made is to leave nothing. */
-async function ended(storage: t.SyncStorage | undefined): Promise<void> {
-  try {
-    await storage?.settled?.()
-  } catch {
-    // What has failed is told already.
   }
 }
 
@@ -216,9 +206,17 @@ interface Maker {
   free(): void
 }
 
+/** Fulfilled once a storage has done what it has only begun; what fails there is no news any more. */
+async function settled(storage: t.SyncStorage | undefined): Promise<void> {
+  try {
+    await storage?.settled?.()
+  } catch {}
+}
+
 /** Lets a maker make its store; if that fails, by whatever, nothing is left of the store. */
 async function making<M extends Maker>(
   instance: Instance,
+  storage: t.SyncStorage | undefined,
   maker: M,
   work: (maker: M) => Promise<void>,
 ): Promise<RawEngine> {
@@ -227,6 +225,7 @@ async function making<M extends Maker>(
     return guarded(instance, () => maker.finish())
   } catch (thrown) {
     if (instance.isSound) maker.cancel()
+    await settled(storage)
     throw thrown
   } finally {
     if (instance.isSound) maker.free()
@@ -245,7 +244,7 @@ export async function importIn<V extends t.ValueCodec, K extends t.KeyCodec>(
   const turns = new Turns(environment.host, signal)
   return storeIn(environment, others as t.OpenOptions<V, K>, (instance, storage, raw) => {
     const importer = guarded(instance, () => new instance.raw.Importer(storage, raw))
-    return making(instance, importer, () =>
+    return making(instance, storage, importer, () =>
       forEachPiece(source, turns, bytes => guarded(instance, () => importer.feed(bytes))),
     )
   })
@@ -272,7 +271,7 @@ export async function importEtcdIn<V extends t.ValueCodec, K extends t.KeyCodec>
       return engine
     }
     const maker = { finish, cancel: () => importer.cancel(), free: () => importer.free() }
-    return making(instance, maker, async () => {
+    return making(instance, storage, maker, async () => {
       while (guarded(instance, () => importer.step())) await turns.breathe()
     })
   }

@@ -432,7 +432,15 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   #newJob(revision: number): EngineJob {
-    return new EngineJob(revision, { background: this.background, progress: () => this.#engine.compaction() })
+    return new EngineJob(revision, { background: this.background, progress: of => this.#progress(of) })
+  }
+
+  #progress(revision: number): t.CompactionProgress | undefined {
+    const newest = this.#engine.compaction()
+    return (
+      this.#engine.compactionTo(revision) ??
+      (newest !== undefined && newest.revision > revision ? newest : undefined)
+    )
   }
 
   #observe(error: PalimpsestError | undefined): void {

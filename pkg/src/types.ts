@@ -259,8 +259,9 @@ export interface OpenOptions<V extends ValueCodec = 'utf8', K extends KeyCodec =
   /** The store's name in a storage of the browser's. */
   readonly name?: string | undefined
   /**
-   * Makes the worker that the engine is to run in, one that imports `palimpsest-kv/worker`. Without it the package makes one of its own
-   * from a `blob:` URL, which a page's Content-Security-Policy may forbid.
+   * Makes the worker that the engine is to run in, one that imports `palimpsest-kv/worker`; a new one at each call, since a worker that hangs is
+   * replaced, and an import has one of its own. Without it the package makes one of its own from a `blob:` URL, which a page's
+   * Content-Security-Policy may forbid.
    */
   readonly worker?: (() => WorkerLike) | undefined
   /** `'strict'` (the default): a write is durable when its promise is fulfilled. `'relaxed'`: within `flushInterval`. */

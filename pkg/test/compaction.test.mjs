@@ -85,6 +85,24 @@ test('a job that others wait behind is done when it is, and tells what it has re
   assert.equal((await second.done).removed, 400)
 })
 
+test('jobs that are asked for together each tell what they have removed, however quickly they end', async t => {
+  const db = await filled(t, { keys: 50, versions: 10 })
+  const jobs = await Promise.all([60, 80, 501].map(revision => db.compact(revision)))
+  const ends = await Promise.all(jobs.map(job => job.done))
+  assert.deepEqual(
+    ends.map(({ revision, removed, total, finished }) => [revision, removed, total, finished]),
+    [
+      [60, 9, 9, true],
+      [80, 20, 20, true],
+      [501, 421, 421, true],
+    ],
+  )
+  for (const [at, job] of jobs.entries()) {
+    for (let tries = 0; tries < 400 && !job.status().finished; tries += 1) await pause(5)
+    assert.deepEqual(job.status(), ends[at])
+  }
+})
+
 test('a signal ends the wait, not the work', async t => {
   const db = await filled(t, { keys: 300, versions: 3, compactionBatchLimit: 20, compactionPause: 400 })
   const job = await db.compact(db.revision)

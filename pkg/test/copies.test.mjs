@@ -156,6 +156,20 @@ test('signals end exports and imports', async () => {
   await db.close()
 })
 
+test('a signal ends an import whose stream is stuck, and closes the stream', async () => {
+  const controller = new AbortController()
+  let cancelled = false
+  const stuck = new ReadableStream({
+    pull: () => new Promise(() => setTimeout(() => controller.abort(new Error('no patience')), 5)),
+    cancel: () => {
+      cancelled = true
+    },
+  })
+  await assert.rejects(importStore(stuck, { storage: 'memory', signal: controller.signal }), /no patience/)
+  for (let tries = 0; tries < 400 && !cancelled; tries += 1) await new Promise(done => setTimeout(done, 5))
+  assert.equal(cancelled, true)
+})
+
 test('what is damaged is refused, and nothing is left of it', async () => {
   const db = await filled()
   const bytes = await bytesOf(db.export())

@@ -424,6 +424,30 @@ fn compactions_are_told_of_in_their_order() {
     seen.dedup();
     let expected = [newest - 10, newest - 5, newest].map(|revision| [(revision, false), (revision, true)]);
     assert_eq!(seen, expected.as_flattened());
+    // Each can be asked for by its revision afterwards, however many have ended in one step.
+    let ended = |revision: u64| {
+        let told = store.compaction_to(revision)?;
+        (told.is_finished && told.removed == told.total).then_some(told.removed)
+    };
+    let removed: Vec<_> = [newest - 10, newest - 5, newest].map(ended).into();
+    assert_eq!(removed, [Some(1000), Some(500), Some(500)], "as many as were put in these revisions");
+    assert_eq!(store.compaction_to(newest - 1), None);
+}
+
+#[test]
+fn a_compaction_that_is_resumed_is_told_of_at_once_when_another_is_asked_for() {
+    let disk = FaultyStorage::new();
+    let mut store = store_with(&disk, 2000, 1);
+    let newest = store.revision().get();
+    store.compact(newest - 10).unwrap();
+    drop(store);
+    let mut store = open(&disk);
+    store.compact(newest).unwrap();
+    assert_eq!(store.compaction().unwrap().revision.get(), newest - 10);
+    finish(&mut store);
+    for revision in [newest - 10, newest] {
+        assert!(store.compaction_to(revision).unwrap().is_finished);
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::store::{Options, Store};
 /// A store that is being made of an [`Export`](super::Export), whose bytes come in pieces of any length.
 ///
 /// What is damaged, cut off or no export is answered with [`Error::InvalidSource`], and nothing is made of it: after an error the storage is
-/// empty again. A crash before [`Import::finish`] has returned leaves the whole store, or a storage that is none and that its owner has to make empty; so
+/// empty again. A crash before [`Import::finish`] has returned leaves the whole store, or a storage that can't be opened and that the next import may take; so
 /// does dropping this without [`Import::cancel`]. Every byte is verified; so is, at each record, that it can follow those before it.
 ///
 /// Holds in memory a section, the longest value, the leases, pins and times, and as much as the new store's index.

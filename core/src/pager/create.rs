@@ -1,7 +1,9 @@
 //! Opening: finds the newest meta slot, or creates a store where there is none.
 //!
 //! Creation writes a meta slot that names an empty state, and then the other. What a crash in the middle of the first leaves, a short
-//! medium that begins with zeros, is created anew; anything else without a good slot is an error and stays as it is.
+//! medium that begins with zeros, is created anew; anything else without a good slot is an error and stays as it is. A store that is to be
+//! filled with what another one held has no good slot until its first checkpoint, and says so in the place of one: what is left of it if it is
+//! cut short may be filled once more.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -11,7 +13,9 @@ use alloc::vec::Vec;
 use super::arena::{FoundSlot, MIN_GROWTH, Pager, Proof, Purpose};
 use super::freelist::{self, Freelist};
 use super::log::Log;
-use super::meta::{Identity, LogStart, META_BYTES, META_PAGES, Meta, is_unfinished, unfinished};
+use super::meta::{
+    Identity, LogStart, META_BYTES, META_PAGES, Meta, is_torn_unfinished, is_unfinished, unfinished,
+};
 use super::page::PageId;
 use super::pages::Pages;
 use super::space::Space;
@@ -25,6 +29,13 @@ use crate::storage::Storage;
 pub(crate) struct NewStore {
     pub(crate) store_id: u64,
     pub(crate) page_bytes: usize,
+}
+
+impl NewStore {
+    fn pages<S: Storage>(self, storage: S, cache_bytes: usize) -> Result<Pages<S>> {
+        let identity = Identity { store_id: self.store_id, page_bytes: self.page_bytes };
+        Pages::new(storage, identity, cache_bytes)
+    }
 }
 
 /// A meta slot that verified.
@@ -54,23 +65,29 @@ impl<S: Storage> Pager<S> {
             }
             None => {
                 begin_creation(&storage)?;
-                let identity = Identity { store_id: new.store_id, page_bytes: new.page_bytes };
-                let pages = Pages::new(storage, identity, cache_bytes)?;
-                Ok((Self::create(pages)?, None))
+                Ok((Self::create(new.pages(storage, cache_bytes)?)?, None))
             }
         }
     }
 
-    /// Takes from a store that was only just created what makes its storage one, durably: until the next checkpoint there is nothing
-    /// that could be opened, whatever is written and wherever it ends.
+    /// Begins a store that is none before its first checkpoint: until then there is nothing that could be opened, whatever is written and
+    /// wherever it ends. `None` if the storage holds something else than what is left of another one that was begun so.
     ///
     /// # Errors
     /// [`Error::Storage`] if the storage fails.
-    pub(crate) fn conceal(&mut self) -> Result<()> {
-        for slot in 0..META_PAGES {
-            self.pages.write_raw(PageId::new(slot), &unfinished())?;
+    pub(crate) fn create_concealed(storage: S, new: NewStore, cache_bytes: usize) -> Result<Option<Self>> {
+        if !make_vacant(&storage)? {
+            return Ok(None);
         }
-        self.sync()
+        begin_creation(&storage)?;
+        if sabotaged!(FilledInTheOpen) {
+            return Self::create(new.pages(storage, cache_bytes)?).map(Some);
+        }
+        storage.write(0, &unfinished())?;
+        storage.sync()?;
+        storage.set_len(u64::from(META_PAGES) * new.page_bytes as u64)?;
+        // Slot 1 is written first in the end: if that tears, slot 0 still says what this is.
+        Ok(Some(Self::open_found(new.pages(storage, cache_bytes)?, empty(new.store_id), 0)?.0))
     }
 
     /// Leaves the storage as it is before a store is created on it.
@@ -82,22 +99,6 @@ impl<S: Storage> Pager<S> {
         let Some(storage) = self.into_storage() else { return Ok(()) };
         storage.set_len(0)?;
         begin_creation(&storage)
-    }
-
-    /// Whether a storage holds nothing, or what a crash left of a creation; after removing what is left of a store that was only being filled.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub(crate) fn make_vacant(storage: &S) -> Result<bool> {
-        match find_meta(storage) {
-            Ok(found) => Ok(found.is_none()),
-            Err(error @ Error::Storage { .. }) => Err(error),
-            Err(_) if is_concealed(storage)? => {
-                storage.set_len(0)?;
-                Ok(true)
-            }
-            Err(_) => Ok(false),
-        }
     }
 
     fn open_found(pages: Pages<S>, meta: Meta, slot: u32) -> Result<(Self, Vec<u8>)> {
@@ -131,8 +132,7 @@ impl<S: Storage> Pager<S> {
     }
 
     fn create(pages: Pages<S>) -> Result<Self> {
-        let log = LogStart { next: META_PAGES, previous: pages.store_id(), commit: 0 };
-        let meta = Meta { checkpoint: 0, pages: META_PAGES, freelist: None, log, root: Vec::new() };
+        let meta = empty(pages.store_id());
         // Slot 1 first: as long as the storage begins with zeros, what is torn there is known for an unfinished creation.
         pages.write_raw(PageId::new(1), &meta.encode(pages.identity, 1))?;
         pages.sync()?;
@@ -142,6 +142,25 @@ impl<S: Storage> Pager<S> {
         pages.sync()?;
         pages.write_raw(PageId::new(0), &meta.encode(pages.identity, 0))?;
         Ok(Self::open_found(pages, meta, 1)?.0)
+    }
+}
+
+/// What a slot says of a store without anything.
+fn empty(store_id: u64) -> Meta {
+    let log = LogStart { next: META_PAGES, previous: store_id, commit: 0 };
+    Meta { checkpoint: 0, pages: META_PAGES, freelist: None, log, root: Vec::new() }
+}
+
+/// Whether a storage holds nothing, or what a crash left of a creation; after removing what is left of a store that was only being filled.
+fn make_vacant<S: Storage>(storage: &S) -> Result<bool> {
+    match find_meta(storage) {
+        Ok(found) => Ok(found.is_none()),
+        Err(Error::NotAStore { .. }) if is_concealed(storage)? => {
+            storage.set_len(0)?;
+            Ok(true)
+        }
+        Err(error @ Error::Storage { .. }) => Err(error),
+        Err(_) => Ok(false),
     }
 }
 
@@ -225,8 +244,13 @@ fn is_concealed<S: Storage>(storage: &S) -> Result<bool> {
 }
 
 /// Whether the storage may be what a crash left of creating a store: nothing but zeros, and perhaps a torn sector where the second
-/// meta slot is, which is written first.
+/// meta slot is, which is written first; or, of a store that is to be filled, nothing but a torn first sector.
 fn is_unfinished_creation<S: Storage>(storage: &S, len: u64) -> Result<bool> {
+    if len == META_BYTES as u64 {
+        let mut sector = vec![0; META_BYTES];
+        storage.read(0, &mut sector)?;
+        return Ok(is_torn_unfinished(&sector));
+    }
     let before_slot = len.saturating_sub(META_BYTES as u64);
     let is_a_page = before_slot.is_power_of_two()
         && (MIN_PAGE_BYTES as u64..=MAX_PAGE_BYTES as u64).contains(&before_slot);

@@ -65,14 +65,19 @@ pub(crate) struct Identity {
     pub(crate) page_bytes: usize,
 }
 
-/// What stands in both slots while a store is filled with what another one held.
+/// What stands in slot 0 while a store is filled with what another one held.
 const UNFINISHED: &[u8] = b"an unfinished import or salvage of a palimpsest";
 
-/// The sector of a slot of a store that is being filled.
+/// The first sector of a store that is being filled.
 pub(super) fn unfinished() -> Vec<u8> {
     let mut sector = vec![0; META_BYTES];
     put_at(&mut sector, 0, UNFINISHED);
     sector
+}
+
+/// Whether a sector may be what a crash left of writing [`unfinished`] over zeros.
+pub(super) fn is_torn_unfinished(sector: &[u8]) -> bool {
+    unfinished().iter().zip(sector).all(|(whole, byte)| *byte == 0 || byte == whole)
 }
 
 /// Whether a sector says that what is behind it is not a store yet.
@@ -104,7 +109,7 @@ impl Meta {
     pub(super) fn decode(sector: &[u8], slot: u32) -> Result<(Self, Identity)> {
         if sector.get(..MAGIC.len()) != Some(MAGIC) {
             let reason = if is_unfinished(sector) {
-                "an import or a salvage into it was cut short, and can be done again"
+                "it is what is left of an import or a salvage that was cut short, which can be done again"
             } else if sector.iter().all(|byte| *byte == 0) {
                 "it begins with zeros: it never was one, or both of its meta pages are lost"
             } else {

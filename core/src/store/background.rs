@@ -1,5 +1,6 @@
 //! Background work: making writes durable, checkpoints, and the chunks of a compaction.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -31,6 +32,9 @@ const OVERDUE: usize = 4;
 /// Fewer pages than this are not worth a checkpoint, which costs two syncs, however small the store is.
 const LEAST_PAGES: usize = 128;
 
+/// Compactions whose progress is known. Each takes 64 bytes.
+const MOST_TOLD: usize = 256;
+
 /// What is going on between two calls of `run`.
 #[derive(Default)]
 pub(super) struct Background {
@@ -39,8 +43,8 @@ pub(super) struct Background {
     /// When the running compaction may go on.
     chunk_at: Option<Time>,
     pub(super) job: Option<Job>,
-    /// How the newest compaction stands.
-    pub(super) progress: Option<CompactionProgress>,
+    /// How the compactions stand that were begun, or are next, in their order: the newest [`MOST_TOLD`] of them.
+    told: VecDeque<CompactionProgress>,
     checkpoint: Option<Running>,
     pub(super) shrink: Shrink,
     pub(super) auto: Auto,
@@ -51,6 +55,24 @@ pub(super) struct Background {
     pub(super) steps: StepTimes,
     /// When the clock was last looked at.
     pub(super) seen: Option<Time>,
+}
+
+impl Background {
+    /// How the compactions stand, oldest first; the last is the one that runs, or is next, or ran last.
+    pub(super) fn told(&self) -> impl DoubleEndedIterator<Item = CompactionProgress> {
+        self.told.iter().copied()
+    }
+
+    /// Takes note of how a compaction stands: the last one, or one after it.
+    pub(super) fn note(&mut self, progress: CompactionProgress) {
+        match self.told.back_mut().filter(|last| last.revision == progress.revision) {
+            Some(last) => *last = progress,
+            None => self.told.push_back(progress),
+        }
+        if self.told.len() > MOST_TOLD {
+            self.told.pop_front();
+        }
+    }
 }
 
 impl Background {
@@ -314,11 +336,8 @@ impl<S: Storage> Store<S> {
         self.pager.finish_checkpoint(running.pager, root.encode())?;
         if let Some(finished) = running.finishes {
             self.finished = Some(finished);
-            if let Some(progress) = self.background.progress.as_mut()
-                && progress.revision.get() == finished
-            {
-                progress.is_finished = true;
-            }
+            let ended = |told: &&mut CompactionProgress| told.revision.get() <= finished;
+            self.background.told.iter_mut().filter(ended).for_each(|told| told.is_finished = true);
         }
         Ok(())
     }
@@ -417,7 +436,7 @@ impl<S: Storage> Store<S> {
 
     fn note_progress(&mut self, job: &Job) {
         let Some(revision) = job.finishes() else { return };
-        self.background.progress = Some(CompactionProgress {
+        self.background.note(CompactionProgress {
             revision: Revision::new(revision),
             removed: job.removed(),
             total: job.total(),

@@ -35,17 +35,28 @@ impl<S: Storage> Store<S> {
         self.compacted = Some(revision.get());
         self.times.compact(revision.get(), self.filing.rules().longest());
         self.flush()?;
-        // Those before it are told of until they are durably finished.
-        let is_next = self.queue.is_empty() && self.background.progress.is_none_or(|told| told.is_finished);
         self.queue.push_back(revision.get());
-        if is_next {
-            let reached = revision.get().min(self.watchers.held_revision());
-            let total = self.filing.count_due(reached) as u64;
-            let (removed, pages_freed, held) = (0, 0, 0);
-            self.background.progress =
-                Some(CompactionProgress { revision, removed, total, pages_freed, held, is_finished: false });
-        }
+        self.tell_of_next();
         Ok(Compaction { revision })
+    }
+
+    /// Notes how the compaction stands that is next, unless one before it is not yet durably finished.
+    fn tell_of_next(&mut self) {
+        let Some(next) = self.queue.front().filter(|_| self.background.told().all(|told| told.is_finished))
+        else {
+            return;
+        };
+        let (revision, reached) = (Revision::new(*next), (*next).min(self.watchers.held_revision()));
+        let total = self.filing.count_due(reached) as u64;
+        let (removed, pages_freed, held) = (0, 0, 0);
+        self.background.note(CompactionProgress {
+            revision,
+            removed,
+            total,
+            pages_freed,
+            held,
+            is_finished: false,
+        });
     }
 
     /// # Errors
@@ -81,8 +92,19 @@ impl<S: Storage> Store<S> {
     /// How far the compaction is that is done next or now, or that ran last since the store was opened. Costs some 10 us for a million revisions.
     #[must_use]
     pub fn compaction(&self) -> Option<CompactionProgress> {
-        let progress = self.background.progress?;
-        let between = (self.watchers.held_revision(), progress.revision.get());
-        Some(CompactionProgress { held: self.filing.count_due_between(between) as u64, ..progress })
+        self.background.told().next_back().map(|told| self.with_held(told))
+    }
+
+    /// How far the compaction to a revision is, or was when it ended: of the newest 256 since the store was opened, and once those before it
+    /// have ended. Costs as [`Store::compaction`].
+    #[must_use]
+    pub fn compaction_to(&self, revision: impl Into<Revision>) -> Option<CompactionProgress> {
+        let revision = revision.into();
+        self.background.told().find(|told| told.revision == revision).map(|told| self.with_held(told))
+    }
+
+    fn with_held(&self, told: CompactionProgress) -> CompactionProgress {
+        let between = (self.watchers.held_revision(), told.revision.get());
+        CompactionProgress { held: self.filing.count_due_between(between) as u64, ..told }
     }
 }

@@ -12,7 +12,6 @@ use crate::pager::{NewStore, Pager, Progress, Unproven};
 use crate::pin::Kept as KeptPin;
 use crate::records::{Body, PutNumbers, Record, Records, Room};
 use crate::revision::{Position, Revision};
-use crate::sabotage::sabotaged;
 use crate::storage::Storage;
 use crate::times::Kept as KeptTime;
 
@@ -37,7 +36,7 @@ pub(crate) struct Ending {
     pub(crate) times: Vec<KeptTime>,
 }
 
-/// A store that is being filled. It is none until [`Rebuild::finish`]: what a crash leaves before that can't be opened.
+/// A store that is being filled. It is none until [`Rebuild::finish`]: what a crash leaves before that can't be opened, and can be filled again.
 pub(crate) struct Rebuild<S> {
     pager: Pager<S>,
     records: Records,
@@ -51,17 +50,13 @@ impl<S: Storage> Rebuild<S> {
     /// [`Error::Storage`].
     pub(crate) fn begin(into: S, options: &Options) -> Result<Self> {
         options.validate()?;
-        if !Pager::make_vacant(&into)? {
-            let reason = "the new store's storage is not empty".into();
-            return Err(Error::InvalidOption { option: "into", reason });
-        }
         let store_id = options.store_id.unwrap_or_else(random_id);
         let new = NewStore { store_id, page_bytes: options.page_bytes };
-        let (mut pager, _) = Pager::open(into, new, options.cache_bytes)?;
+        let Some(mut pager) = Pager::create_concealed(into, new, options.cache_bytes)? else {
+            let reason = "the new store's storage is not empty".into();
+            return Err(Error::InvalidOption { option: "into", reason });
+        };
         pager.end_of_log(Unproven::default())?;
-        if !sabotaged!(FilledInTheOpen) {
-            pager.conceal()?;
-        }
         let records = Records::new(pager.page_bytes(), Position::new(Revision::FIRST.get(), 0));
         Ok(Self { pager, records })
     }

@@ -1,9 +1,23 @@
-import { closed, PalimpsestError } from '../errors.js'
+import { closed, invalid, PalimpsestError } from '../errors.js'
 import type { StorageInfo, WorkerLike } from '../types.js'
 import { Channel } from './channel.js'
 import { take } from './lock.js'
 import { errorOf, type Message, type Opened, type Order, type TabName } from './protocol.js'
 import type { Word } from './words.js'
+
+/** A worker that has failed outside of any call. */
+export function brokenDown(reason = 'it does not say why'): PalimpsestError {
+  return new PalimpsestError('POISONED', `the engine's worker has failed: ${reason}`, { reason })
+}
+
+/** Gives a worker its order. */
+export function posted(worker: WorkerLike, order: Order): void {
+  try {
+    worker.postMessage(order)
+  } catch (error) {
+    throw invalid(`an option can't be handed to the engine's worker: ${(error as Error).message}`)
+  }
+}
 
 /** What a page has a store opened with. */
 export interface AttendantPlan {
@@ -110,7 +124,7 @@ export class Attendant {
     try {
       // A worker that is refused says so before the wasm is there.
       const wasm = await Promise.race([this.#plan.wasm(), first.then(() => this.#plan.wasm()), this.#left])
-      worker.postMessage({ type: 'open', wasm, comes, ...this.#plan.order } satisfies Order)
+      posted(worker, { type: 'open', wasm, comes, ...this.#plan.order })
       const opened = await Promise.race([first, this.#left])
       if (opened.type === 'refused') throw errorOf(opened.thrown)
       if (opened.type !== 'opened') throw unreachable('it does not speak this version of the package')
@@ -138,9 +152,8 @@ export class Attendant {
 
   /** Hears that a worker has failed outside of any call: nothing more will come from it. */
   #onBreakdown(worker: WorkerLike): void {
-    const failed = ({ message: reason = 'it does not say why' }: { message?: string }) => {
-      const words = `the engine's worker has failed: ${reason}`
-      if (worker === this.#worker) this.#channel?.end(new PalimpsestError('POISONED', words, { reason }))
+    const failed = ({ message }: { message?: string }) => {
+      if (worker === this.#worker) this.#channel?.end(brokenDown(message))
     }
     worker.addEventListener('error', failed)
     worker.addEventListener('messageerror', failed)

@@ -1,71 +1,104 @@
 import { cut } from '../copies.js'
 import { closed } from '../errors.js'
 import type { AbortSignalLike, ImportSource, WorkerLike } from '../types.js'
-import { unreachable } from './attendant.js'
+import { brokenDown, posted, unreachable } from './attendant.js'
 import { errorOf, type Message, type Order } from './protocol.js'
 
 /** What a page has a store made with. */
 export interface ImportPlan {
   readonly wasm: () => Promise<WebAssembly.Module>
   readonly start: () => Promise<WorkerLike>
-  /** Those that the store is opened with, and that can be cloned. */
+  /** Those that the store is opened with. */
   readonly options: object
   readonly signal: AbortSignalLike | undefined
 }
+
+/** How long a worker has to leave nothing of a store that is not wanted any more, in milliseconds. */
+const PATIENCE = 3000
 
 /**
  * A store that is being made by a worker, of bytes that are in the page: the worker asks for each piece, so that no more than two of them are
  * in memory.
  *
- * Invariant: once `#reason` is there the worker is told, and fails.
+ * Invariant: it ends by `#finish` or `#fail`, once, and then there is no worker.
  */
 class Importing {
-  readonly #worker: WorkerLike
+  readonly #plan: ImportPlan
+  readonly #over: Promise<void>
+  /** Ends the reading of the source. */
+  readonly #end = new AbortController()
   readonly #pieces: AsyncGenerator<Uint8Array, void>
+  #worker: WorkerLike | undefined
+  /** Whether the worker has said something: it is this package's. */
+  #isHeard = false
   /** Why there are no more pieces, if that is not their end. */
   #reason: { readonly thrown: unknown } | undefined
-  #fail: (error: unknown) => void = () => {}
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #isOver = false
   #finish: () => void = () => {}
+  #fail: (error: unknown) => void = () => {}
 
-  constructor(worker: WorkerLike, source: ImportSource) {
-    this.#worker = worker
-    this.#pieces = cut(source)
-  }
-
-  /** Has the store made. */
-  async run(order: Extract<Order, { type: 'import' }>): Promise<void> {
-    const done = new Promise<void>((resolve, reject) => {
+  constructor(plan: ImportPlan, source: ImportSource) {
+    this.#plan = plan
+    this.#pieces = cut(source, this.#end.signal)
+    this.#over = new Promise((resolve, reject) => {
       this.#finish = resolve
       this.#fail = reject
     })
-    this.#worker.addEventListener('message', ({ data }) => void this.#hear(data as Message))
-    this.#worker.addEventListener('error', ({ message }) =>
-      this.#fail(unreachable(message ?? 'it was refused')),
-    )
-    this.#worker.postMessage(order)
+  }
+
+  /** Has the store made. */
+  async run(): Promise<void> {
+    const { signal } = this.#plan
+    addEventListener('pagehide', this.#leave)
+    signal?.addEventListener('abort', this.#abort)
+    if (signal?.aborted) this.#abort()
     try {
-      await done
+      this.#begin().catch(this.#fail)
+      await this.#over
     } finally {
-      this.#worker.terminate()
-      // Who gives the pieces may hold something for it, and may still be busy with the next one, for which nobody waits.
+      signal?.removeEventListener('abort', this.#abort)
+      removeEventListener('pagehide', this.#leave)
+      this.#isOver = true
+      clearTimeout(this.#timer)
+      this.#worker?.terminate()
+      this.#end.abort()
+      // The source may still be busy with the next piece, for which nobody waits.
       this.#pieces.return().catch(() => {})
     }
   }
 
+  async #begin(): Promise<void> {
+    const wasm = await this.#plan.wasm()
+    if (this.#isOver) return
+    const worker = await this.#plan.start()
+    if (this.#isOver) return worker.terminate()
+    this.#worker = worker
+    worker.addEventListener('message', ({ data }) => void this.#hear(data as Message))
+    const failed = ({ message }: { message?: string }) =>
+      this.#fail(this.#isHeard ? brokenDown(message) : unreachable(message ?? 'it was refused'))
+    worker.addEventListener('error', failed)
+    worker.addEventListener('messageerror', failed)
+    posted(worker, { type: 'import', wasm, options: this.#plan.options })
+  }
+
   /** Ends it with this error, once the worker has left nothing of the store. */
-  stop(thrown: unknown): void {
+  #stop(thrown: unknown): void {
     if (this.#reason !== undefined) return
     this.#reason = { thrown }
+    this.#end.abort()
+    // Without a worker there is nothing yet that could be left.
+    this.#timer = setTimeout(() => this.#fail(thrown), this.#worker === undefined ? 0 : PATIENCE)
     this.#say({ type: 'cut' })
   }
 
+  readonly #abort = (): void => this.#stop(this.#plan.signal?.reason)
+
   /** The page goes, and the worker with it. */
-  readonly leave = (): void => {
-    this.#worker.terminate()
-    this.#fail(closed('store, since its page was left,'))
-  }
+  readonly #leave = (): void => this.#fail(closed('store, since its page was left,'))
 
   async #hear(message: Message): Promise<void> {
+    this.#isHeard = true
     if (message.type === 'wanted') await this.#next()
     else if (message.type === 'imported') this.#finish()
     else if (message.type === 'refused')
@@ -76,32 +109,24 @@ class Importing {
   async #next(): Promise<void> {
     try {
       const { done, value } = await this.#pieces.next()
-      if (this.#reason === undefined) this.#say({ type: 'piece', bytes: done === true ? undefined : value })
+      if (this.#reason === undefined && !this.#isOver) this.#send(done === true ? undefined : value)
     } catch (thrown) {
-      this.stop(thrown)
+      this.#stop(thrown)
     }
   }
 
+  /** A view crosses with all of its buffer: what is only a part of one is copied before. */
+  #send(bytes: Uint8Array | undefined): void {
+    const isPart = bytes !== undefined && bytes.byteLength < bytes.buffer.byteLength
+    this.#say({ type: 'piece', bytes: isPart ? bytes.slice() : bytes })
+  }
+
   #say(order: Order): void {
-    this.#worker.postMessage(order)
+    this.#worker?.postMessage(order)
   }
 }
 
 /** Has a worker make a store of an export, and close it. */
-export async function importInWorker(plan: ImportPlan, source: ImportSource): Promise<void> {
-  const { signal, options } = plan
-  if (signal?.aborted) throw signal.reason
-  const wasm = await plan.wasm()
-  const importing = new Importing(await plan.start(), source)
-  const abort = () => importing.stop(signal?.reason)
-  addEventListener('pagehide', importing.leave)
-  signal?.addEventListener('abort', abort)
-  try {
-    const making = importing.run({ type: 'import', wasm, options })
-    if (signal?.aborted) abort()
-    await making
-  } finally {
-    signal?.removeEventListener('abort', abort)
-    removeEventListener('pagehide', importing.leave)
-  }
+export function importInWorker(plan: ImportPlan, source: ImportSource): Promise<void> {
+  return new Importing(plan, source).run()
 }

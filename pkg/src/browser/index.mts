@@ -29,8 +29,8 @@ export async function open<V extends ValueCodec = 'utf8', K extends KeyCodec = '
 }
 
 /**
- * Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, and opens it. In a page a worker makes a store of
- * the storages 'opfs', 'indexeddb' and 'auto', alone; other tabs can open it once it is there.
+ * Makes a store of the bytes of {@link Store.export}, in a storage that holds nothing yet, or what is left of an import that was cut short,
+ * and opens it. In a page a worker makes a store of the storages 'opfs', 'indexeddb' and 'auto', alone; other tabs can open it once it is there.
  *
  * @throws PalimpsestError as in Node; and with the code `UNSUPPORTED` if this browser, or this page, has no such storage.
  */

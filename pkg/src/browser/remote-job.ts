@@ -11,6 +11,8 @@ export class RemoteJob implements CompactionJob {
   readonly revision: number
   readonly #channel: Channel
   #last: CompactionProgress
+  /** Whether it was asked for how it ended, for those who only look. */
+  #isAsking = false
 
   constructor(channel: Channel, progress: CompactionProgress) {
     this.revision = progress.revision
@@ -49,10 +51,18 @@ export class RemoteJob implements CompactionJob {
     if (this.#last.finished) return this.#last
     const known = this.#channel.state.compaction
     if (known?.revision === this.revision && !isSame(known, this.#last)) this.#last = known
-    // Compactions run in their order: one that has begun comes after the end of those before it.
-    if (known !== undefined && known.revision > this.revision && hasBegun(known))
-      return { ...this.#last, finished: true }
+    // What is known is how the newest one is: of this one it must be asked for.
+    if (known !== undefined && known.revision > this.revision) this.#ask()
     return this.#last
+  }
+
+  #ask(): void {
+    if (this.#isAsking) return
+    this.#isAsking = true
+    const asked = () => {
+      this.#isAsking = false
+    }
+    this.#change(this.#last, undefined).then(asked, asked)
   }
 
   /** Fulfilled when there is more to tell than what was seen. */
@@ -61,10 +71,6 @@ export class RemoteJob implements CompactionJob {
     const progress = await signalled(signal, () => this.#channel.call<CompactionProgress>(call))
     if (!this.#last.finished && !isSame(progress, this.#last)) this.#last = progress
   }
-}
-
-function hasBegun({ total, finished }: CompactionProgress): boolean {
-  return total > 0 || finished
 }
 
 /** Whether two messages tell the same of a compaction. */

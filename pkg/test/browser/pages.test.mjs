@@ -175,6 +175,64 @@ async function importing(storage) {
   return said
 }
 
+/** What importing with a worker that does this, once it is asked to, comes to; and how many workers are left. */
+async function importedBy(page, source, options = {}) {
+  const said = await page.evaluate(
+    async ({ source, options, patience }) => {
+      const { importStore, open } = await import('/package.js')
+      const db = await open({ storage: 'memory' })
+      for (let at = 0; at < 20_000; at += 1) db.put(`k${at}`, 'v'.repeat(60))
+      const chunks = []
+      for await (const chunk of db.export()) chunks.push(chunk)
+      const bytes = new Uint8Array(await new Blob(chunks).arrayBuffer())
+      const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }))
+      const worker = source && (() => new Worker(url, { type: 'module' }))
+      const controller = new AbortController()
+      if (patience) setTimeout(() => controller.abort(new Error('no patience')), patience)
+      const largest = { bytes: 0 }
+      const post = Worker.prototype.postMessage
+      Worker.prototype.postMessage = function (message) {
+        largest.bytes = Math.max(largest.bytes, message.bytes?.buffer.byteLength ?? 0)
+        return post.call(this, message)
+      }
+      const plan = { name: 'copy', storage: 'opfs', worker: worker || undefined, signal: controller.signal }
+      if (options.lazy) plan.autoCompaction = () => {}
+      const came = await importStore(bytes, plan).then(
+        copy => copy.close().then(() => 'imported'),
+        ({ code, message }) => code ?? message,
+      )
+      return { came, bytes: bytes.length, largest: largest.bytes }
+    },
+    { source, options, patience: options.patience },
+  )
+  await pause(100)
+  return { ...said, workers: page.workers().length }
+}
+
+test('a page hands an import no more than it asks for, and ends it whatever becomes of the worker', async t => {
+  const { page } = await site(t)
+  const ways = [
+    // It never says anything, and so it is not this package's.
+    ['onmessage = () => {}', { patience: 300 }, 'no patience'],
+    // It fails in the middle.
+    [
+      "onmessage = () => { postMessage({ type: 'wanted' }); setTimeout(() => { throw new Error('bug') }) }",
+      {},
+      'POISONED',
+    ],
+    // It goes in the middle.
+    ["onmessage = () => { postMessage({ type: 'wanted' }); close() }", { patience: 300 }, 'no patience'],
+    ['', { lazy: true }, 'INVALID_ARGUMENT'],
+  ]
+  for (const [source, options, expected] of ways) {
+    const { came, workers } = await importedBy(page, source, options)
+    assert.deepEqual([came, workers], [expected, 0], source)
+  }
+  const { came, bytes, largest, workers } = await importedBy(page, '')
+  assert.deepEqual([came, workers], ['imported', 0])
+  assert.ok(bytes > 1_000_000 && largest > 0 && largest <= 300_000, `${largest} bytes of ${bytes} at once`)
+})
+
 test('a page that is left while it makes a store of a copy leaves none, and can make it again', async t => {
   const { page } = await site(t)
   const code = await page.evaluate(async () => {
@@ -194,7 +252,7 @@ test('a page that is left while it makes a store of a copy leaves none, and can 
   assert.equal(code, 'CLOSED')
   const left = await opened(page, {})
   assert.equal(left.code, 'NOT_A_STORE')
-  assert.match(left.message, /import .* was cut short, and can be done again/)
+  assert.match(left.message, /import .* was cut short, which can be done again/)
   const count = await page.evaluate(async () => {
     const { importStore, open } = await import('/package.js')
     const db = await open({ storage: 'memory' })
