@@ -11,7 +11,8 @@ async function filled(t, { keys, versions, ...options }) {
   const db = await open({ storage: 'memory', durability: 'relaxed', ...options })
   t.after(() => db.close())
   for (let version = 1; version <= versions; version += 1) {
-    for (let key = 0; key < keys; key += 1) await db.put(`k${String(key).padStart(5, '0')}`, `v${version}`)
+    const names = Array.from({ length: keys }, (_, key) => `k${String(key).padStart(5, '0')}`)
+    await Promise.all(names.map(name => db.put(name, `v${version}`)))
   }
   return db
 }

@@ -13,7 +13,8 @@ const snapshot =
 /** A store with history, a compaction, a lease and a long value. */
 async function filled(options = { storage: 'memory' }) {
   const db = await open(options)
-  for (let i = 0; i < 2000; i += 1) await db.put(`key${i % 300}`, `value ${i} ${'x'.repeat(50)}`)
+  const puts = Array.from({ length: 2000 }, (_, i) => db.put(`key${i % 300}`, `value ${i} ${'x'.repeat(50)}`))
+  await Promise.all(puts)
   await db.delete({ prefix: 'key1' })
   await db.put('long', 'y'.repeat(300_000))
   const { id } = await db.grantLease(60_000, { id: 7 })
@@ -159,12 +160,16 @@ test('signals end exports and imports', async () => {
 test('a signal ends an import whose stream is stuck, and closes the stream', async () => {
   const controller = new AbortController()
   let cancelled = false
-  const stuck = new ReadableStream({
-    pull: () => new Promise(() => setTimeout(() => controller.abort(new Error('no patience')), 5)),
-    cancel: () => {
-      cancelled = true
+  // Nothing is asked of it before somebody reads.
+  const stuck = new ReadableStream(
+    {
+      pull: () => new Promise(() => setTimeout(() => controller.abort(new Error('no patience')), 5)),
+      cancel: () => {
+        cancelled = true
+      },
     },
-  })
+    { highWaterMark: 0 },
+  )
   await assert.rejects(importStore(stuck, { storage: 'memory', signal: controller.signal }), /no patience/)
   for (let tries = 0; tries < 400 && !cancelled; tries += 1) await new Promise(done => setTimeout(done, 5))
   assert.equal(cancelled, true)
