@@ -49,9 +49,25 @@ const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium'
 /** Root, as in containers, can't have Chromium's sandbox; the pages are our own. */
 const SWITCHES = ['--no-sandbox']
 
+/** How often a browser is started that ends before it can be talked to: Chromium crashes now and then while it starts. */
+const STARTS = 3
+
+/** Starts a browser. What fails later, with pages in it, is not tried again. */
+async function started(start) {
+  for (let starts = 1; ; starts += 1) {
+    try {
+      return await start()
+    } catch (error) {
+      if (starts === STARTS) throw error
+      process.stderr.write(`Chromium is started again: ${error.message.split('\n', 1)[0]}\n`)
+    }
+  }
+}
+
 /** A browser that remembers nothing. */
 export function launch(switches = []) {
-  return chromium.launch({ executablePath: PROGRAM, args: [...SWITCHES, ...switches], headless: true })
+  const args = [...SWITCHES, ...switches]
+  return started(() => chromium.launch({ executablePath: PROGRAM, args, headless: true }))
 }
 
 /**
@@ -65,10 +81,13 @@ export async function launchKillable(folder) {
     `--user-data-dir=${folder}`,
     '--no-first-run',
   ]
-  // A group of its own, so that its processes can be killed together.
-  const child = spawn(PROGRAM, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
-  const exited = once(child, 'exit')
-  const browser = await chromium.connectOverCDP(await endpoint(child))
+  const { child, exited, address } = await started(async () => {
+    // A group of its own, so that its processes can be killed together.
+    const child = spawn(PROGRAM, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
+    const exited = once(child, 'exit')
+    return { child, exited, address: await endpoint(child) }
+  })
+  const browser = await chromium.connectOverCDP(address)
   const context = browser.contexts()[0]
   const kill = async () => {
     if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid, 'SIGKILL')
