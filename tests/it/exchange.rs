@@ -263,9 +263,8 @@ fn many() -> Vec<u8> {
 }
 
 /// Whether at some moment of an import a crash could leave a store that is not whole, or something into which it could not be imported again.
-fn can_be_harmed_by_a_crash() -> bool {
+fn can_be_harmed_by_a_crash(disk: &FaultyStorage) -> bool {
     let bytes = many();
-    let disk = FaultyStorage::new();
     let start = disk.record();
     drop(imported(&bytes, disk.clone(), options()).unwrap());
     let events = disk.recorded();
@@ -294,8 +293,22 @@ fn can_be_harmed_by_a_crash() -> bool {
 
 #[test]
 fn no_crash_leaves_half_a_store_or_a_dead_end() {
-    assert!(!can_be_harmed_by_a_crash());
-    assert!(with(Sabotage::FilledInTheOpen, can_be_harmed_by_a_crash), "half a store would be noticed");
+    assert!(!can_be_harmed_by_a_crash(&FaultyStorage::new()));
+    assert!(!can_be_harmed_by_a_crash(&cut_short()), "nor where another import was cut short before");
+    let harmed = || can_be_harmed_by_a_crash(&FaultyStorage::new());
+    assert!(with(Sabotage::FilledInTheOpen, harmed), "half a store would be noticed");
+}
+
+/// What is left of an import that did not come to its end.
+fn cut_short() -> FaultyStorage {
+    let disk = FaultyStorage::new();
+    let bytes = many();
+    let mut import = Import::begin(disk.clone(), options()).unwrap();
+    import.feed(&bytes[..bytes.len() / 2]).unwrap();
+    drop(import);
+    let opened = Store::open(disk.clone(), options()).map(drop);
+    assert!(matches!(opened, Err(Error::NotAStore { .. })), "{opened:?}");
+    disk
 }
 
 #[test]

@@ -86,9 +86,9 @@ impl Salvaged {
 /// ```
 ///
 /// # Errors
-/// [`Error::NotAStore`] if neither meta slot verifies, [`Error::NewerFormat`]; [`Error::InvalidOption`] if `into` holds something, other than what is left of a salvage that was
-/// cut short, or an option is invalid, with `into` unchanged; [`Error::Storage`] if either storage fails as a whole; single pages of `from` that
-/// can't be read are damage.
+/// [`Error::NotAStore`] if neither meta slot verifies, [`Error::NewerFormat`]; [`Error::InvalidOption`] if `into` holds something, other than
+/// what is left of a salvage or an import that was cut short, or an option is invalid, with `into` unchanged; [`Error::Storage`] if either
+/// storage fails as a whole; single pages of `from` that can't be read are damage.
 pub fn salvage<S: Storage, T: Storage>(from: &S, into: T, options: Options) -> Result<Salvaged> {
     let mut ground = Ground::new(from)?;
     let options = Options { page_bytes: ground.survey.pages().page_bytes(), ..options };

@@ -97,6 +97,19 @@ impl<S: Storage> Store<S> {
 
     /// How far the compaction to a revision is, or was when it ended: of the newest 256 since the store was opened, and once those before it
     /// have ended. Costs as [`Store::compaction`].
+    ///
+    /// ```
+    /// # use palimpsest_kv::{Options, Store, storage::MemoryStorage};
+    /// # let mut store = Store::open(MemoryStorage::new(), Options::default())?;
+    /// for value in ["1", "2", "3"] {
+    ///     store.put("key", value)?;
+    /// }
+    /// store.compact(3)?;
+    /// store.compact(4)?;
+    /// assert!(store.compaction_to(3).is_some_and(|first| !first.is_finished));
+    /// assert!(store.compaction_to(4).is_none(), "its turn has not come");
+    /// # Ok::<(), palimpsest_kv::Error>(())
+    /// ```
     #[must_use]
     pub fn compaction_to(&self, revision: impl Into<Revision>) -> Option<CompactionProgress> {
         let revision = revision.into();

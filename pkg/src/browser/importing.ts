@@ -70,9 +70,9 @@ class Importing {
 
   async #begin(): Promise<void> {
     const wasm = await this.#plan.wasm()
-    if (this.#isOver) return
+    if (this.#isUnwanted) return
     const worker = await this.#plan.start()
-    if (this.#isOver) return worker.terminate()
+    if (this.#isUnwanted) return worker.terminate()
     this.#worker = worker
     worker.addEventListener('message', ({ data }) => void this.#hear(data as Message))
     const failed = ({ message }: { message?: string }) =>
@@ -80,6 +80,10 @@ class Importing {
     worker.addEventListener('error', failed)
     worker.addEventListener('messageerror', failed)
     posted(worker, { type: 'import', wasm, options: this.#plan.options })
+  }
+
+  get #isUnwanted(): boolean {
+    return this.#isOver || this.#reason !== undefined
   }
 
   /** Ends it with this error, once the worker has left nothing of the store. */
@@ -109,7 +113,7 @@ class Importing {
   async #next(): Promise<void> {
     try {
       const { done, value } = await this.#pieces.next()
-      if (this.#reason === undefined && !this.#isOver) this.#send(done === true ? undefined : value)
+      if (!this.#isUnwanted) this.#send(done === true ? undefined : value)
     } catch (thrown) {
       this.#stop(thrown)
     }

@@ -20,7 +20,7 @@ for (const storage of STORAGES) {
     )
     const refused = await opened(page, { storage })
     assert.deepEqual([refused.code, refused.holder], ['LOCKED', 'another tab or worker of this site'])
-    assert.ok(refused.ms > 1500 && refused.ms < 20_000, `${refused.ms} ms`)
+    assert.ok(refused.ms > 1500 && refused.ms < 10_000, `${refused.ms} ms`)
     const waiting = opened(page, { storage })
     await page.evaluate(() => globalThis.owner.terminate())
     assert.equal((await waiting).kind, storage, 'who waits for it gets it')
