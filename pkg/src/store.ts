@@ -436,11 +436,10 @@ export class EngineStore<V extends t.ValueCodec, K extends t.KeyCodec>
   }
 
   #progress(revision: number): t.CompactionProgress | undefined {
+    const told = this.#engine.compactionTo(revision)
+    if (told !== undefined) return told
     const newest = this.#engine.compaction()
-    return (
-      this.#engine.compactionTo(revision) ??
-      (newest !== undefined && newest.revision > revision ? newest : undefined)
-    )
+    return newest !== undefined && newest.revision > revision ? newest : undefined
   }
 
   #observe(error: PalimpsestError | undefined): void {
